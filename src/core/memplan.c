@@ -60,7 +60,9 @@ static size_t bytes_of(const attempt *a, int32_t tensor)
 
 static int32_t new_group(attempt *a, size_t bytes, int32_t first)
 {
-    a->groups[a->n_groups] = (group){ .bytes = bytes, .first = first, .last = first, .output = -1 };
+    /* first INT32_MAX: no member has joined yet */
+    const int32_t last = first == INT32_MAX ? -1 : first;
+    a->groups[a->n_groups] = (group){ .bytes = bytes, .first = first, .last = last, .output = -1 };
     return a->n_groups++;
 }
 

@@ -340,3 +340,14 @@ ftl_status ftl_graph_split_prologue(ftl_graph **prologue, ftl_graph **rest, cons
     ftl_free(w.mark);
     return s;
 }
+
+int32_t ftl_prologue_output(const ftl_graph *prologue, const ftl_tensor *weight)
+{
+    char name[24];
+    if (!prologue) return -1;
+    const ftl_graph_view *v = ftl_graph_get_view(prologue);
+    snprintf(name, sizeof name, "%016llx", (unsigned long long)weight->id);
+    for (int32_t i = 0; i < v->n_outputs; i++)
+        if (strcmp(v->outputs[i].name, name) == 0) return i;
+    return -1;
+}

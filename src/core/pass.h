@@ -37,6 +37,29 @@ ftl_status ftl_pass_optimize(ftl_graph **out, const ftl_graph *graph) FTL_MUST_U
 ftl_status ftl_graph_split_prologue(ftl_graph **prologue, ftl_graph **rest,
                                     const ftl_graph *graph) FTL_MUST_USE;
 
+/* Output of the prologue that computes this weight of the rest; -1: it comes from the model. */
+int32_t ftl_prologue_output(const ftl_graph *prologue, const ftl_tensor *weight);
+
+/* Maps tensors of one graph to those of a copy while nodes are emitted one by one. */
+typedef struct ftl_graph_map {
+    const ftl_graph *from;
+    ftl_graph *to;
+    int32_t *tensor; /* of `from` -> of `to`, -1: not yet; owner: this struct */
+} ftl_graph_map;
+/* Creates `to` (bound as `from` is) and copies every source, or those tensors whose `wanted` is
+ * true.  deinit leaves `to` alone; after a failure of init call ftl_graph_map_drop(). */
+ftl_status ftl_graph_map_init(ftl_graph_map *map, const ftl_graph *from,
+                              const bool *wanted) FTL_MUST_USE;
+void ftl_graph_map_deinit(ftl_graph_map *map);
+/* Frees the map and `to`; returns `status`. */
+ftl_status ftl_graph_map_drop(ftl_graph_map *map, ftl_status status);
+/* The tensor in `to`; constants are copied when first asked for. */
+int32_t ftl_graph_map_get(ftl_graph_map *map, int32_t tensor);
+/* Emits the same node with mapped inputs. */
+void ftl_graph_map_node(ftl_graph_map *map, const ftl_node *node);
+/* Copies outputs and aliases and hands `to` out; on failure destroys it. */
+ftl_status ftl_graph_map_finish(ftl_graph_map *map, ftl_graph **out) FTL_MUST_USE;
+
 #ifdef __cplusplus
 }
 #endif

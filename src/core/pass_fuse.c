@@ -139,7 +139,7 @@ static int32_t fuse_channel(const site *s, int32_t y_at)
 {
     const ftl_node *y = sole_producer(s, y_at);
     const ftl_tensor_desc *out = ftl_graph_peek_desc(s->to, s->node->in[y_at]);
-    if (!is_open(y) || input_or_none(y, 3) >= 0) return -1;
+    if (!is_open(y) || (y->op != FTL_OP_batch_norm && input_or_none(y, 3) >= 0)) return -1;
     const bool is_mul = s->node->op == FTL_OP_mul;
     if (is_mul && y->op == FTL_OP_linear) return -1;
     const ftl_node layer = *y; /* the array may move while nodes are added */

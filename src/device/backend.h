@@ -40,6 +40,7 @@ struct ftl_buffer {
 };
 struct ftl_queue {
     ftl_device *device;
+    uint32_t n_threads; /* host threads that work for it, at least 1 */
 };
 struct ftl_event {
     ftl_device *device;

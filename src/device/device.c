@@ -174,6 +174,11 @@ void ftl_queue_destroy(ftl_queue *queue)
     if (queue) queue->device->backend->queue_destroy(queue);
 }
 
+uint32_t ftl_queue_threads(const ftl_queue *queue)
+{
+    return queue->n_threads ? queue->n_threads : 1;
+}
+
 ftl_status ftl_event_wait(ftl_event *event, int64_t timeout_ns)
 {
     if (!event) return FTL_OK; /* the work was done before the call returned */

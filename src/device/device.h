@@ -45,6 +45,8 @@ ftl_status ftl_buffer_copy(ftl_queue *to_queue, ftl_buffer *to, ftl_queue *from_
 /* n_threads 0: the backend chooses. */
 ftl_status ftl_queue_create(ftl_queue **out, ftl_device *device, uint32_t n_threads) FTL_MUST_USE;
 void ftl_queue_destroy(ftl_queue *queue);
+/* Host threads that work for it: what was asked for, or what the backend chose; at least 1. */
+uint32_t ftl_queue_threads(const ftl_queue *queue);
 /* timeout_ns < 0: for ever.  FTL_ETIMEOUT: not yet, the event lives on.  The late error of the
  * work is the status. */
 ftl_status ftl_event_wait(ftl_event *event, int64_t timeout_ns) FTL_MUST_USE;
