@@ -41,7 +41,8 @@ static double bytes_out(const ftl_graph *g, const ftl_node *n)
 /* Every input read once, every output written once, `flops` as given. */
 static void stream(const ftl_graph *g, const ftl_node *n, double flops, ftl_op_cost *out)
 {
-    *out = (ftl_op_cost){ .flops = flops, .bytes_read = bytes_in(g, n),
+    *out = (ftl_op_cost){ .flops = flops,
+                          .bytes_read = bytes_in(g, n),
                           .bytes_written = bytes_out(g, n) };
 }
 
@@ -236,8 +237,7 @@ void cost_attention(const ftl_graph *g, const ftl_node *n, const ftl_param_value
     double pairs, rows;
     count_keys(g, n, params, &pairs, &rows);
     const double heads = (double)q->dim[1], d = (double)k->dim[2], dv = (double)v->dim[2];
-    const double row_bytes =
-        (double)k->dim[1] * (d + dv) * (double)ftl_dtype_bytes(k->dtype);
+    const double row_bytes = (double)k->dim[1] * (d + dv) * (double)ftl_dtype_bytes(k->dtype);
     /* q k^T, softmax, p v */
     out->flops = pairs * heads * (2 * d + norm_operations(FTL_OP_softmax) + 2 * dv);
     out->bytes_read = bytes_in(g, n) - bytes_of(k) - bytes_of(v) + rows * row_bytes;

@@ -60,8 +60,7 @@ int32_t ftl_emit_act(ftl_graph *g, int32_t x, const ftl_attr_act *act)
     case FTL_ACT_NONE: return x;
     case FTL_ACT_RELU: return ADD(max, x, ftl_emit_number(g, x, 0));
     case FTL_ACT_CLIP: return clip(g, x, alpha, beta);
-    case FTL_ACT_LEAKY_RELU:
-        return ADD(select, is_negative(g, x), ftl_emit_mul(g, x, alpha), x);
+    case FTL_ACT_LEAKY_RELU: return ADD(select, is_negative(g, x), ftl_emit_mul(g, x, alpha), x);
     case FTL_ACT_ELU: return elu(g, x, alpha);
     case FTL_ACT_SELU: return ftl_emit_mul(g, elu(g, x, alpha), beta);
     case FTL_ACT_SIGMOID: return ADD(sigmoid, x);
@@ -145,8 +144,7 @@ int32_t ftl_emit_act_grad(ftl_graph *g, int32_t x, int32_t d, const ftl_attr_act
     case FTL_ACT_NONE: return d;
     case FTL_ACT_RELU: return relu_grad(g, x, d);
     case FTL_ACT_CLIP: return ftl_emit_select_else(g, is_inside(g, x, alpha, beta), d, 0);
-    case FTL_ACT_LEAKY_RELU:
-        return ADD(select, is_negative(g, x), ftl_emit_mul(g, d, alpha), d);
+    case FTL_ACT_LEAKY_RELU: return ADD(select, is_negative(g, x), ftl_emit_mul(g, d, alpha), d);
     case FTL_ACT_ELU: return ADD(mul, d, elu_slope(g, x, alpha));
     case FTL_ACT_SELU: return ftl_emit_mul(g, ADD(mul, d, elu_slope(g, x, alpha)), beta);
     case FTL_ACT_SIGMOID:

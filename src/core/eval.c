@@ -89,7 +89,10 @@ ftl_status ftl_eval_node(const ftl_graph *graph, const ftl_node *node, const voi
     const char *op_name = ftl_op_get_info(node->op)->name;
     if (!run) return ftl_fail(FTL_EUNSUPPORTED, "%s is no primitive: lower it first", op_name);
     ftl_eval_call call = { .graph = graph, .node = node, .in = in, .out = out };
-    call.out_desc = *ftl_graph_peek_desc(graph, node->out[0]);
+    /* Inferred, not looked up: constant folding asks for nodes that are in no graph yet. */
+    ftl_tensor_desc desc[FTL_MAX_OUTPUTS];
+    FTL_TRY(ftl_node_infer(graph, node, desc));
+    call.out_desc = desc[0];
     if (ftl_desc_count_checked(&call.out_desc) == 0) return FTL_OK;
     const ftl_status s = run(&call);
     return s == FTL_OK ? s : ftl_fail_context(s, "%s %s", op_name, node->name);
@@ -141,11 +144,22 @@ static ftl_status lower_all(ftl_graph **out, const ftl_graph *graph)
 typedef struct values {
     const ftl_graph_view *view;
     const void **of_tensor; /* sources: the caller's; values: ours */
+    void **place;           /* the caller's array of an output that is written at once, or NULL */
+    void **aside;           /* of each alias; mostly NULL */
     int32_t *last_reader;   /* node, INT32_MAX for outputs, -1 for nobody */
     const void **in;        /* of the node at work */
 } values;
 
-static ftl_status init_values(values *v, const ftl_graph *graph, const void *const *in)
+/* New states wait for the end: their arrays may be those of the old ones, which are still read. */
+static void place_outputs(values *v, void *const *out)
+{
+    for (int32_t i = 0; i < v->view->n_outputs; i++) v->place[v->view->outputs[i].tensor] = out[i];
+    for (int32_t i = 0; i < v->view->n_aliases; i++)
+        v->place[v->view->outputs[v->view->aliases[i].output].tensor] = NULL;
+}
+
+static ftl_status init_values(values *v, const ftl_graph *graph, const void *const *in,
+                              void *const *out)
 {
     *v = (values){ .view = ftl_graph_get_view(graph) };
     const ftl_graph_view *view = v->view;
@@ -154,8 +168,10 @@ static ftl_status init_values(values *v, const ftl_graph *graph, const void *con
         if (view->nodes[n].n_in > most) most = view->nodes[n].n_in;
     v->of_tensor = ftl_calloc((size_t)view->n_tensors + 1, sizeof *v->of_tensor);
     v->last_reader = ftl_calloc((size_t)view->n_tensors + 1, sizeof *v->last_reader);
+    v->place = ftl_calloc((size_t)view->n_tensors + 1, sizeof *v->place);
+    v->aside = ftl_calloc((size_t)view->n_aliases + 1, sizeof *v->aside);
     v->in = ftl_calloc((size_t)most, sizeof *v->in);
-    if (!v->of_tensor || !v->last_reader || !v->in)
+    if (!v->of_tensor || !v->last_reader || !v->place || !v->aside || !v->in)
         return ftl_fail(FTL_ENOMEM, "no memory to evaluate graph \"%s\"", ftl_graph_name(graph));
     for (int32_t i = 0; i < view->n_tensors; i++) {
         v->last_reader[i] = -1;
@@ -168,22 +184,33 @@ static ftl_status init_values(values *v, const ftl_graph *graph, const void *con
             if (view->nodes[n].in[i] >= 0) v->last_reader[view->nodes[n].in[i]] = n;
     for (int32_t i = 0; i < view->n_outputs; i++)
         v->last_reader[view->outputs[i].tensor] = INT32_MAX;
+    place_outputs(v, out);
     return FTL_OK;
 }
 
 static void drop_value(values *v, int32_t tensor)
 {
     if (v->view->tensors[tensor].kind != FTL_TENSOR_VALUE) return;
-    ftl_free((void *)v->of_tensor[tensor]);
+    if (!v->place[tensor]) ftl_free((void *)v->of_tensor[tensor]);
     v->of_tensor[tensor] = NULL;
 }
 
 static void deinit_values(values *v)
 {
-    for (int32_t i = 0; v->of_tensor && i < v->view->n_tensors; i++) drop_value(v, i);
+    const bool is_whole = v->of_tensor && v->place && v->aside;
+    for (int32_t i = 0; is_whole && i < v->view->n_tensors; i++) drop_value(v, i);
+    for (int32_t a = 0; is_whole && a < v->view->n_aliases; a++) ftl_free(v->aside[a]);
+    ftl_free((void *)v->aside);
     ftl_free((void *)v->of_tensor);
     ftl_free(v->last_reader);
+    ftl_free((void *)v->place);
     ftl_free((void *)v->in);
+}
+
+static ftl_status no_data(const ftl_graph *graph, int32_t tensor)
+{
+    return ftl_fail(FTL_EINVAL, "graph \"%s\": no data was given for \"%s\"", ftl_graph_name(graph),
+                    ftl_graph_peek(graph, tensor)->name);
 }
 
 static ftl_status run_node(values *v, const ftl_graph *graph, int32_t n)
@@ -192,14 +219,13 @@ static ftl_status run_node(values *v, const ftl_graph *graph, int32_t n)
     void *out[FTL_MAX_OUTPUTS] = { NULL };
     for (int32_t i = 0; i < node->n_in; i++) {
         v->in[i] = node->in[i] < 0 ? NULL : v->of_tensor[node->in[i]];
-        if (node->in[i] >= 0 && !v->in[i])
-            return ftl_fail(FTL_EINVAL, "graph \"%s\": no data was given for \"%s\"",
-                            ftl_graph_name(graph), v->view->tensors[node->in[i]].name);
+        if (node->in[i] >= 0 && !v->in[i]) return no_data(graph, node->in[i]);
     }
     for (int32_t i = 0; i < node->n_out; i++) {
         const ftl_tensor *t = &v->view->tensors[node->out[i]];
         const size_t bytes = ftl_desc_bytes_checked(&t->desc);
-        out[i] = ftl_alloc(bytes ? bytes : 1);
+        out[i] = v->place[node->out[i]];
+        if (!out[i]) out[i] = ftl_alloc(bytes ? bytes : 1);
         v->of_tensor[node->out[i]] = out[i];
         if (!out[i])
             return ftl_fail(FTL_ENOMEM, "no memory for a value of %zu bytes of graph \"%s\"", bytes,
@@ -213,16 +239,46 @@ static ftl_status run_node(values *v, const ftl_graph *graph, int32_t n)
     return FTL_OK;
 }
 
-/* Results are copied out at the very end, so that the array of a state may be both in and out. */
-static ftl_status copy_outputs(const values *v, const ftl_graph *graph, void *const *out)
+static void copy_output(const values *v, int32_t output, const void *from, void *const *out)
 {
-    for (int32_t i = 0; i < v->view->n_outputs; i++) {
-        const int32_t tensor = v->view->outputs[i].tensor;
+    const int32_t tensor = v->view->outputs[output].tensor;
+    const size_t bytes = ftl_desc_bytes_checked(&v->view->tensors[tensor].desc);
+    if (bytes && out[output] != from) memmove(out[output], from, bytes);
+}
+
+/* A state that becomes another source as it is: kept aside, because that source may be a state
+ * whose own array is about to be renewed. */
+static ftl_status keep_aside(values *v)
+{
+    for (int32_t a = 0; a < v->view->n_aliases; a++) {
+        const int32_t tensor = v->view->outputs[v->view->aliases[a].output].tensor;
         const size_t bytes = ftl_desc_bytes_checked(&v->view->tensors[tensor].desc);
-        if (!v->of_tensor[tensor])
-            return ftl_fail(FTL_EINVAL, "graph \"%s\": no data was given for \"%s\"",
-                            ftl_graph_name(graph), v->view->tensors[tensor].name);
-        if (bytes) memmove(out[i], v->of_tensor[tensor], bytes);
+        if (v->view->tensors[tensor].producer >= 0) continue;
+        v->aside[a] = ftl_alloc(bytes ? bytes : 1);
+        if (!v->aside[a]) return ftl_fail(FTL_ENOMEM, "no memory for the new value of a state");
+        if (bytes) memcpy(v->aside[a], v->of_tensor[tensor], bytes);
+    }
+    return FTL_OK;
+}
+
+/* What was not written to its place: sources, constants, a second output of one value; then the
+ * new states. */
+static ftl_status copy_outputs(values *v, const ftl_graph *graph, void *const *out)
+{
+    for (int32_t i = 0; i < v->view->n_outputs; i++)
+        if (!v->of_tensor[v->view->outputs[i].tensor])
+            return no_data(graph, v->view->outputs[i].tensor);
+    FTL_TRY(keep_aside(v));
+    for (int32_t i = 0; i < v->view->n_outputs; i++) {
+        bool is_state = false;
+        for (int32_t a = 0; a < v->view->n_aliases; a++)
+            is_state = is_state || v->view->aliases[a].output == i;
+        if (!is_state) copy_output(v, i, v->of_tensor[v->view->outputs[i].tensor], out);
+    }
+    for (int32_t a = 0; a < v->view->n_aliases; a++) {
+        const int32_t i = v->view->aliases[a].output;
+        const void *value = v->of_tensor[v->view->outputs[i].tensor];
+        copy_output(v, i, v->aside[a] ? v->aside[a] : value, out);
     }
     return FTL_OK;
 }
@@ -230,7 +286,7 @@ static ftl_status copy_outputs(const values *v, const ftl_graph *graph, void *co
 static ftl_status eval_primitives(const ftl_graph *graph, const void *const *in, void *const *out)
 {
     values v;
-    ftl_status s = init_values(&v, graph, in);
+    ftl_status s = init_values(&v, graph, in, out);
     for (int32_t n = 0; s == FTL_OK && n < v.view->n_nodes; n++) s = run_node(&v, graph, n);
     if (s == FTL_OK) s = copy_outputs(&v, graph, out);
     deinit_values(&v);

@@ -19,9 +19,10 @@ bool ftl_eval_knows(ftl_op op);
 ftl_status ftl_eval_node(const ftl_graph *graph, const ftl_node *node, const void *const *in,
                          void *const *out) FTL_MUST_USE;
 /* A whole bound graph of primitives and composites (these are lowered on the way).
- * in: one array a source in slice order; out: one array an output, caller's memory. */
-ftl_status ftl_eval_graph(const ftl_graph *graph, const void *const *in, void *const *out)
-    FTL_MUST_USE;
+ * in: one array a source in slice order (NULL: the weight's own data); out: one array an output,
+ * caller's memory.  The array of a state may be both in and out; nothing else overlaps. */
+ftl_status ftl_eval_graph(const ftl_graph *graph, const void *const *in,
+                          void *const *out) FTL_MUST_USE;
 /* A copy of a bound graph in which every f32/f16/bf16 tensor is f64; weight data is dropped. */
 ftl_status ftl_graph_widen(ftl_graph **out, const ftl_graph *graph) FTL_MUST_USE;
 

@@ -97,8 +97,7 @@ void ftl_eval_collapse(ftl_eval_nest *nest)
             joins = nest->stride[a][rank - 1] == nest->stride[a][i] * size;
         if (!joins) nest->dim[rank++] = 1;
         nest->dim[rank - 1] *= size;
-        for (int32_t a = 0; a < nest->n_arrays; a++)
-            nest->stride[a][rank - 1] = nest->stride[a][i];
+        for (int32_t a = 0; a < nest->n_arrays; a++) nest->stride[a][rank - 1] = nest->stride[a][i];
     }
     if (rank == 0) {
         nest->dim[rank++] = 1;
@@ -155,22 +154,30 @@ static void binary_f64(ftl_op op, double *out, const double *a, int64_t sa, cons
 
 static double binary_double(ftl_op op, double x, double y)
 {
+    double result;
     switch (op) {
 #define B(row, expression)                                                                         \
-    case FTL_OP_##row: return expression;
+    case FTL_OP_##row:                                                                             \
+        result = expression;                                                                       \
+        break;
 #include "core/eval_rows.def"
-    default: return NAN;
+    default: result = NAN; break;
     }
+    return result;
 }
 
 static uint64_t binary_int(ftl_op op, uint64_t a, uint64_t b, bool is_signed)
 {
+    uint64_t result;
     switch (op) {
 #define I(row, expression)                                                                         \
-    case FTL_OP_##row: return expression;
+    case FTL_OP_##row:                                                                             \
+        result = expression;                                                                       \
+        break;
 #include "core/eval_rows.def"
-    default: return 0;
+    default: result = 0; break;
     }
+    return result;
 }
 
 void ftl_eval_binary_row(ftl_op op, ftl_dtype dtype, void *out, const void *a, int64_t sa,
@@ -196,22 +203,30 @@ void ftl_eval_binary_row(ftl_op op, ftl_dtype dtype, void *out, const void *a, i
 
 static bool compare_double(ftl_op op, double x, double y)
 {
+    bool result;
     switch (op) {
 #define C(row, expression)                                                                         \
-    case FTL_OP_##row: return expression;
+    case FTL_OP_##row:                                                                             \
+        result = expression;                                                                       \
+        break;
 #include "core/eval_rows.def"
-    default: return false;
+    default: result = false; break;
     }
+    return result;
 }
 
 static bool compare_int(ftl_op op, uint64_t a, uint64_t b, bool is_signed)
 {
+    bool result;
     switch (op) {
 #define K(row, expression)                                                                         \
-    case FTL_OP_##row: return expression;
+    case FTL_OP_##row:                                                                             \
+        result = expression;                                                                       \
+        break;
 #include "core/eval_rows.def"
-    default: return false;
+    default: result = false; break;
     }
+    return result;
 }
 
 static void compare_row(ftl_op op, ftl_dtype dtype, uint8_t *out, const void *a, int64_t sa,
@@ -259,10 +274,8 @@ static ftl_status over_rows(const ftl_eval_call *c, bool is_compare)
         void *out = at_out(c->out[0], offset[0], out_bytes);
         const void *a = at(c->in[0], offset[1], bytes), *b = at(c->in[1], offset[2], bytes);
         const int64_t sa = nest.stride[1][last], sb = nest.stride[2][last];
-        if (is_compare)
-            compare_row(c->node->op, dtype, out, a, sa, b, sb, nest.dim[last]);
-        else
-            ftl_eval_binary_row(c->node->op, dtype, out, a, sa, b, sb, nest.dim[last]);
+        if (is_compare) compare_row(c->node->op, dtype, out, a, sa, b, sb, nest.dim[last]);
+        else ftl_eval_binary_row(c->node->op, dtype, out, a, sa, b, sb, nest.dim[last]);
     } while (ftl_eval_next(&nest, index, offset));
     return FTL_OK;
 }
@@ -329,12 +342,16 @@ static void unary_f32(ftl_op op, float *out, const float *in, int64_t n)
 
 static double unary_double(ftl_op op, double x)
 {
+    double result;
     switch (op) {
 #define U(row, expression)                                                                         \
-    case FTL_OP_##row: return expression;
+    case FTL_OP_##row:                                                                             \
+        result = expression;                                                                       \
+        break;
 #include "core/eval_rows.def"
-    default: return NAN;
+    default: result = NAN; break;
     }
+    return result;
 }
 
 /* False: integers have no such row (exp, sqrt, ...). */
@@ -395,9 +412,7 @@ ftl_status ftl_eval_convert(const ftl_eval_call *c)
     const int64_t n = ftl_desc_count_checked(&c->out_desc);
     const bool is_wide = (from == FTL_DTYPE_I64 && to == FTL_DTYPE_U64) ||
                          (from == FTL_DTYPE_U64 && to == FTL_DTYPE_I64);
-    if (is_wide)
-        convert_wide(to, c->out[0], from, c->in[0], n);
-    else
-        ftl_elements_convert(to, c->out[0], from, c->in[0], n);
+    if (is_wide) convert_wide(to, c->out[0], from, c->in[0], n);
+    else ftl_elements_convert(to, c->out[0], from, c->in[0], n);
     return FTL_OK;
 }

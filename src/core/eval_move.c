@@ -87,10 +87,8 @@ void ftl_eval_copy(ftl_eval_nest nest, size_t bytes, void *dst, const void *src)
     do {
         void *to = at_out(dst, offset[0], bytes);
         const void *from = at(src, offset[1], bytes);
-        if (is_plane)
-            copy_plane(&nest, bytes, to, from);
-        else
-            copy_row(bytes, to, nest.stride[0][last], from, nest.stride[1][last], nest.dim[last]);
+        if (is_plane) copy_plane(&nest, bytes, to, from);
+        else copy_row(bytes, to, nest.stride[0][last], from, nest.stride[1][last], nest.dim[last]);
     } while (ftl_eval_next(&outer, index, offset));
 }
 
@@ -135,8 +133,7 @@ ftl_status ftl_eval_transpose(const ftl_eval_call *c)
     ftl_eval_nest nest = dense_nest(&c->out_desc, &c->out_desc, in);
     int64_t stride[FTL_MAX_RANK];
     memcpy(stride, nest.stride[1], sizeof stride);
-    for (int32_t i = 0; i < nest.rank; i++)
-        nest.stride[1][i] = stride[c->node->attr.perm.perm[i]];
+    for (int32_t i = 0; i < nest.rank; i++) nest.stride[1][i] = stride[c->node->attr.perm.perm[i]];
     ftl_eval_copy(nest, element_bytes(c), c->out[0], c->in[0]);
     return FTL_OK;
 }
@@ -198,8 +195,8 @@ ftl_status ftl_eval_concat(const ftl_eval_call *c)
     for (int32_t k = 0; k < c->node->n_in; k++) {
         const ftl_tensor_desc *in = ftl_eval_in(c, k);
         if (ftl_desc_count_checked(in) > 0)
-            ftl_eval_copy(dense_nest(in, &c->out_desc, in), bytes,
-                          at_out(c->out[0], first, bytes), c->in[k]);
+            ftl_eval_copy(dense_nest(in, &c->out_desc, in), bytes, at_out(c->out[0], first, bytes),
+                          c->in[k]);
         first += in->dim[axis] * inner;
     }
     return FTL_OK;
@@ -212,10 +209,8 @@ ftl_status ftl_eval_iota(const ftl_eval_call *c)
     const int64_t inner = ftl_desc_span(d, axis + 1, d->rank), n = ftl_desc_count_checked(d);
     for (int64_t i = 0; i < n; i++) {
         const int64_t value = i / inner % d->dim[axis];
-        if (ftl_eval_is_exact(d->dtype))
-            ftl_eval_set_int(d->dtype, c->out[0], i, (uint64_t)value);
-        else
-            ftl_element_set(d->dtype, c->out[0], i, (double)value);
+        if (ftl_eval_is_exact(d->dtype)) ftl_eval_set_int(d->dtype, c->out[0], i, (uint64_t)value);
+        else ftl_element_set(d->dtype, c->out[0], i, (double)value);
     }
     return FTL_OK;
 }
@@ -257,8 +252,7 @@ ftl_status ftl_eval_scatter(const ftl_eval_call *c)
         const void *from = at(c->in[2], i, row);
         if (c->node->attr.scatter.add)
             ftl_eval_binary_row(FTL_OP_add, d->dtype, to, to, 1, from, 1, width);
-        else
-            memcpy(to, from, row);
+        else memcpy(to, from, row);
     }
     return FTL_OK;
 }

@@ -39,10 +39,10 @@ static void multiply_panel(const product *p, int64_t col, int64_t width)
     for (int64_t i = 0; i < p->m; i++) {
         for (int64_t k = 0; k < p->k; k++)
             p->row[k] = ftl_element_get(p->dtype, p->a, p->first_a + i * p->a_row + k * p->a_k);
-        for (int j = 0; j < PANEL; j++) acc[j] = 0;
+        for (int64_t j = 0; j < width; j++) acc[j] = 0;
         for (int64_t k = 0; k < p->k; k++) {
             const double a = p->row[k], *b = p->panel + k * PANEL;
-            for (int j = 0; j < PANEL; j++) acc[j] += a * b[j];
+            for (int64_t j = 0; j < width; j++) acc[j] += a * b[j];
         }
         for (int64_t j = 0; j < width; j++)
             ftl_element_set(p->dtype, p->out, p->first_out + i * p->n + col + j, acc[j]);
@@ -74,8 +74,12 @@ static product product_of(const ftl_eval_call *c)
 {
     const ftl_tensor_desc *a = ftl_eval_in(c, 0), *o = &c->out_desc;
     const bool trans_a = c->node->attr.matmul.trans_a, trans_b = c->node->attr.matmul.trans_b;
-    product p = { .dtype = o->dtype, .m = o->dim[o->rank - 2], .n = o->dim[o->rank - 1],
-                  .k = a->dim[a->rank - (trans_a ? 2 : 1)], .a = c->in[0], .b = c->in[1],
+    product p = { .dtype = o->dtype,
+                  .m = o->dim[o->rank - 2],
+                  .n = o->dim[o->rank - 1],
+                  .k = a->dim[a->rank - (trans_a ? 2 : 1)],
+                  .a = c->in[0],
+                  .b = c->in[1],
                   .out = c->out[0] };
     p.a_row = trans_a ? 1 : p.k;
     p.a_k = trans_a ? p.m : 1;
@@ -114,16 +118,14 @@ ftl_status ftl_eval_matmul(const ftl_eval_call *c)
             p.first_out = offset[0] * p.m * p.n;
             p.first_a = offset[1] * p.m * p.k;
             p.first_b = offset[2] * p.k * p.n;
-            if (ftl_eval_is_exact(p.dtype))
-                multiply_int(&p);
-            else
-                multiply_float(&p);
+            if (ftl_eval_is_exact(p.dtype)) multiply_int(&p);
+            else multiply_float(&p);
         } while (ftl_eval_next(&nest, index, offset));
     }
     ftl_free(p.panel);
     ftl_free(p.row);
-    return ok ? FTL_OK : ftl_fail(FTL_ENOMEM, "no memory for a product of depth %lld",
-                                  (long long)p.k);
+    return ok ? FTL_OK
+              : ftl_fail(FTL_ENOMEM, "no memory for a product of depth %lld", (long long)p.k);
 }
 
 /* ---- conv2d -------------------------------------------------------------------------------- */
@@ -168,9 +170,12 @@ static void axes_of_conv(const ftl_eval_call *c, window axis[2])
     const ftl_attr_conv *a = &c->node->attr.conv;
     const ftl_tensor_desc *x = ftl_eval_in(c, 0), *w = ftl_eval_in(c, 1);
     for (int i = 0; i < 2; i++)
-        axis[i] = (window){ .in = x->dim[2 + i], .out = c->out_desc.dim[2 + i],
-                            .kernel = w->dim[2 + i], .stride = a->stride[i],
-                            .dilation = a->dilation[i], .low = a->pad[i] };
+        axis[i] = (window){ .in = x->dim[2 + i],
+                            .out = c->out_desc.dim[2 + i],
+                            .kernel = w->dim[2 + i],
+                            .stride = a->stride[i],
+                            .dilation = a->dilation[i],
+                            .low = a->pad[i] };
 }
 
 /* The image and the weights as doubles, and one row of results. */
@@ -254,11 +259,10 @@ static ftl_status pool(const ftl_eval_call *c, bool is_max)
     for (int64_t p = 0; p < planes; p++)
         for (int64_t y = 0; y < o->dim[2]; y++)
             for (int64_t x = 0; x < o->dim[3]; x++) {
-                const pool_sum s = pool_window(c, p * in->dim[2] * in->dim[3],
-                                               y * a->stride[0] - a->pad[0],
-                                               x * a->stride[1] - a->pad[1]);
-                ftl_element_set(o->dtype, c->out[0], i++,
-                                is_max ? s.max : s.sum / (double)s.count);
+                const pool_sum s =
+                    pool_window(c, p * in->dim[2] * in->dim[3], y * a->stride[0] - a->pad[0],
+                                x * a->stride[1] - a->pad[1]);
+                ftl_element_set(o->dtype, c->out[0], i++, is_max ? s.max : s.sum / (double)s.count);
             }
     return FTL_OK;
 }

@@ -39,7 +39,7 @@ static uint64_t start_int(ftl_op op, ftl_dtype dtype)
 {
     const int bits = dtype == FTL_DTYPE_BOOL ? 1 : (int)ftl_dtype_bytes(dtype) * 8;
     const bool is_signed = ftl_eval_is_signed(dtype);
-    const uint64_t top = is_signed ? UINT64_MAX >> (65 - bits) : UINT64_MAX >> (64 - bits);
+    const uint64_t top = (UINT64_MAX >> (64 - bits)) >> (is_signed ? 1 : 0);
     switch (op) {
     case FTL_OP_reduce_max: return is_signed ? ~top : 0;
     case FTL_OP_reduce_min: return top;
@@ -91,29 +91,24 @@ ftl_status ftl_eval_reduce(const ftl_eval_call *c)
         double f;
         uint64_t i;
     } *acc = ftl_calloc((size_t)n_out, sizeof *acc);
-    if (!acc) return ftl_fail(FTL_ENOMEM, "no memory to reduce into %lld numbers", (long long)n_out);
+    if (!acc)
+        return ftl_fail(FTL_ENOMEM, "no memory to reduce into %lld numbers", (long long)n_out);
     for (int64_t i = 0; i < n_out; i++) {
-        if (is_exact)
-            acc[i].i = start_int(op, in->dtype);
-        else
-            acc[i].f = start_float(op);
+        if (is_exact) acc[i].i = start_int(op, in->dtype);
+        else acc[i].f = start_float(op);
     }
     if (ftl_desc_count_checked(in) > 0) {
         const ftl_eval_nest nest = reduce_nest(in, c->node->attr.reduce.axes);
         const int64_t n = nest.dim[nest.rank - 1], step = nest.stride[0][nest.rank - 1];
         int64_t index[FTL_MAX_RANK] = { 0 }, offset[FTL_EVAL_ARRAYS] = { 0 };
         do {
-            if (is_exact)
-                int_row(op, &acc[offset[0]].i, step, in->dtype, c->in[0], offset[1], n);
-            else
-                float_row(op, &acc[offset[0]].f, step, in->dtype, c->in[0], offset[1], n);
+            if (is_exact) int_row(op, &acc[offset[0]].i, step, in->dtype, c->in[0], offset[1], n);
+            else float_row(op, &acc[offset[0]].f, step, in->dtype, c->in[0], offset[1], n);
         } while (ftl_eval_next(&nest, index, offset));
     }
     for (int64_t i = 0; i < n_out; i++) {
-        if (is_exact)
-            ftl_eval_set_int(in->dtype, c->out[0], i, acc[i].i);
-        else
-            ftl_element_set(in->dtype, c->out[0], i, acc[i].f);
+        if (is_exact) ftl_eval_set_int(in->dtype, c->out[0], i, acc[i].i);
+        else ftl_element_set(in->dtype, c->out[0], i, acc[i].f);
     }
     ftl_free(acc);
     return FTL_OK;

@@ -13,9 +13,9 @@
 typedef struct walk {
     ftl_graph *graph;
     int32_t n_tensors, n_nodes;
-    bool *needs;    /* a wanted tensor is on the way to it, through floats alone */
-    int32_t *d;     /* gradient so far, -1: none */
-    int32_t *d_in;  /* of the node at work */
+    bool *needs;   /* a wanted tensor is on the way to it, through floats alone */
+    int32_t *d;    /* gradient so far, -1: none */
+    int32_t *d_in; /* of the node at work */
     int32_t most_in;
 } walk;
 
@@ -56,8 +56,9 @@ static ftl_status mark_needs(walk *w, const int32_t *wanted, int32_t n_wanted)
 {
     for (int32_t i = 0; i < n_wanted; i++) {
         if (wanted[i] < 0 || wanted[i] >= w->n_tensors || !is_float(w, wanted[i]))
-            return ftl_fail(FTL_EINVAL, "graph \"%s\": gradient number %d is wanted of something "
-                                        "that is no float tensor of it",
+            return ftl_fail(FTL_EINVAL,
+                            "graph \"%s\": gradient number %d is wanted of something "
+                            "that is no float tensor of it",
                             ftl_graph_name(w->graph), (int)i);
         w->needs[wanted[i]] = true;
     }
@@ -93,8 +94,9 @@ static ftl_status step_back(walk *w, int32_t n)
     if (!is_on_the_way(w, &node, d_out)) return FTL_OK;
     const ftl_op_info *info = ftl_op_get_info(node.op);
     if (!info->gradient)
-        return ftl_fail(FTL_EUNSUPPORTED, "%s %s of graph \"%s\" has no gradient rule and lies on "
-                                          "the way to the loss: take it off, or use another op",
+        return ftl_fail(FTL_EUNSUPPORTED,
+                        "%s %s of graph \"%s\" has no gradient rule and lies on "
+                        "the way to the loss: take it off, or use another op",
                         info->name, node.name, ftl_graph_name(w->graph));
     for (int32_t i = 0; i < node.n_in; i++) w->d_in[i] = -1;
     ftl_graph_set_scope(w->graph, node.name);

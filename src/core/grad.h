@@ -14,7 +14,8 @@ extern "C" {
 
 /* Appends to the bound graph the nodes that compute d loss / d wanted[i].
  * loss: a scalar (rank 0, float).  d_out[i]: the gradient's tensor; a constant 0 where loss does
- * not depend on it.  FTL_EUNSUPPORTED: names the node on the way that is NONDIFF. */
+ * not depend on it.  FTL_EUNSUPPORTED: names the node on the way that is NONDIFF.  The nodes carry
+ * the names of those that they differentiate; the scope is empty afterwards. */
 ftl_status ftl_graph_gradients(ftl_graph *graph, int32_t loss, const int32_t *wanted,
                                int32_t n_wanted, int32_t *d_out) FTL_MUST_USE;
 

@@ -61,10 +61,10 @@ ftl_status grad_matmul(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_
 {
     const int32_t a = n->in[0], b = n->in[1];
     const int32_t ta = n->attr.matmul.trans_a != 0, tb = n->attr.matmul.trans_b != 0;
-    const int32_t da = ta ? ftl_emit_matmul(g, b, d[0], tb, 1)
-                          : ftl_emit_matmul(g, d[0], b, 0, !tb);
-    const int32_t db = tb ? ftl_emit_matmul(g, d[0], a, 1, ta)
-                          : ftl_emit_matmul(g, a, d[0], !ta, 0);
+    const int32_t da =
+        ta ? ftl_emit_matmul(g, b, d[0], tb, 1) : ftl_emit_matmul(g, d[0], b, 0, !tb);
+    const int32_t db =
+        tb ? ftl_emit_matmul(g, d[0], a, 1, ta) : ftl_emit_matmul(g, a, d[0], !ta, 0);
     d_in[0] = ftl_grad_unbroadcast(g, da, a);
     d_in[1] = ftl_grad_unbroadcast(g, db, b);
     return ftl_graph_status(g);
@@ -109,8 +109,8 @@ ftl_status grad_softmax(ftl_graph *g, const ftl_node *n, const int32_t *d, int32
 {
     const ftl_dtype dtype = ftl_emit_desc(g, n->in[0]).dtype;
     const int32_t y = ftl_emit_wide(g, n->out[0]), dy = ftl_emit_wide(g, d[0]);
-    const int32_t sum = ftl_emit_reduce(g, FTL_OP_reduce_sum, ADD(mul, dy, y),
-                                        1u << n->attr.norm.axis, 1);
+    const int32_t sum =
+        ftl_emit_reduce(g, FTL_OP_reduce_sum, ADD(mul, dy, y), 1u << n->attr.norm.axis, 1);
     d_in[0] = ftl_emit_convert(g, ADD(mul, y, ADD(sub, dy, sum)), dtype);
     return ftl_graph_status(g);
 }

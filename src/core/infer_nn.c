@@ -175,7 +175,7 @@ ftl_status infer_rope(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *ou
         return refuse(g, n, 1, "positions are i32[N]");
     if (n_rot < 0 || n_rot % 2 || n_rot > x->dim[2] || !isfinite(n->attr.rope.theta))
         return refuse(g, n, 1, "n_rot is even and at most D");
-    if (freq && (freq->dtype != x->dtype || freq->rank != 1 || freq->dim[0] != n_rot / 2))
+    if (freq && ((freq->dtype != x->dtype && freq->dtype != FTL_DTYPE_F32) || freq->rank != 1 || freq->dim[0] != n_rot / 2))
         return refuse(g, n, 2, "inv_freq is [n_rot / 2]");
     *out = *x;
     return FTL_OK;

@@ -32,8 +32,7 @@ static void draw(const ftl_init *init, bool is_float, ftl_rng rng, uint64_t firs
             out[i] = init->offset +
                      (float)ftl_rng_below(rng, first + i,
                                           range < 4294967040.0f ? (uint32_t)range : UINT32_MAX);
-    else
-        ftl_rng_fill_uniform_f32(rng, first, out, n, init->offset, init->offset + init->scale);
+    else ftl_rng_fill_uniform_f32(rng, first, out, n, init->offset, init->offset + init->scale);
 }
 
 void ftl_init_fill_part(const ftl_tensor *tensor, uint64_t seed, int64_t first, int64_t n,

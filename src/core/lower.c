@@ -100,8 +100,10 @@ ftl_status lower_lrn(ftl_graph *g, const ftl_node *n, int32_t *out)
     const int64_t rows[4] = { d.dim[0], 1, d.dim[1], ftl_desc_span(&d, 2, d.rank) };
     ftl_attr pool = ftl_attr_blank();
     const int32_t before = (a->size - 1) / 2, after = a->size - 1 - before;
-    pool.pool = (ftl_attr_pool){ .kernel = { a->size, 1 }, .stride = { 1, 1 },
-                                 .dilation = { 1, 1 }, .pad = { before, 0, after, 0 },
+    pool.pool = (ftl_attr_pool){ .kernel = { a->size, 1 },
+                                 .stride = { 1, 1 },
+                                 .dilation = { 1, 1 },
+                                 .pad = { before, 0, after, 0 },
                                  .count_pad = { before, 0, after, 0 } };
     const int32_t squares = ftl_emit_reshape(g, ADD(mul, x, x), 4, rows);
     const int32_t mean = ftl_emit_reshape(g, FTL_ADD(g, avg_pool2d, &pool, squares), d.rank, d.dim);
@@ -143,8 +145,8 @@ ftl_status lower_layer_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
     const int32_t centered = ADD(sub, x, mean_keep(g, x, axes));
     const int32_t variance = mean_keep(g, ADD(mul, centered, centered), axes);
     const int32_t inverse = ADD(rsqrt, ftl_emit_add(g, variance, n->attr.norm.eps));
-    const int32_t y = scale_shift(g, ADD(mul, centered, inverse), ftl_emit_input(n, 1),
-                                  ftl_emit_input(n, 2));
+    const int32_t y =
+        scale_shift(g, ADD(mul, centered, inverse), ftl_emit_input(n, 1), ftl_emit_input(n, 2));
     return finish(g, y, n->in[0], out);
 }
 

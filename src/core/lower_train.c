@@ -35,9 +35,8 @@ ftl_status lower_softmax_cross_entropy_grad(ftl_graph *g, const ftl_node *n, int
     const int32_t x = ftl_emit_wide(g, n->in[0]), labels = n->in[1];
     const int32_t p = ftl_emit_softmax(g, FTL_OP_softmax, x, 1);
     const int32_t miss = ADD(select, one_hot(g, labels, d.dim[1]), ftl_emit_add(g, p, -1), p);
-    const int32_t counts =
-        ADD(and, ADD(less_equal, ftl_emit_number(g, labels, 0), labels),
-            ADD(less, labels, ftl_emit_number(g, labels, (double)d.dim[1])));
+    const int32_t counts = ADD(and, ADD(less_equal, ftl_emit_number(g, labels, 0), labels),
+                               ADD(less, labels, ftl_emit_number(g, labels, (double)d.dim[1])));
     const int64_t column[2] = { d.dim[0], 1 };
     const int32_t weight = ftl_emit_select_else(g, counts, ftl_emit_wide(g, n->in[2]), 0);
     const int32_t dx = ADD(mul, miss, ftl_emit_reshape(g, weight, 2, column));

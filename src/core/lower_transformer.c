@@ -43,8 +43,7 @@ ftl_status lower_rope(ftl_graph *g, const ftl_node *n, int32_t *out)
     freq = freq >= 0 ? ftl_emit_convert(g, freq, wide)
                      : frequencies(g, wide, n->attr.rope.theta, half);
     const int64_t per_token[3] = { d.dim[0], 1, 1 };
-    const int32_t position =
-        ftl_emit_reshape(g, ftl_emit_convert(g, n->in[1], wide), 3, per_token);
+    const int32_t position = ftl_emit_reshape(g, ftl_emit_convert(g, n->in[1], wide), 3, per_token);
     const int32_t angle = ADD(mul, position, freq); /* [N, 1, n_rot / 2] */
 
     const bool pairs = n->attr.rope.interleaved != 0;
@@ -77,8 +76,8 @@ ftl_status lower_kv_write(ftl_graph *g, const ftl_node *n, int32_t *out)
 typedef struct attention {
     const ftl_node *node;
     const ftl_attr_attention *attr;
-    int64_t tokens, sequences, keys;   /* N, R, MB * block_size */
-    int64_t kv_heads, group, d, dv;    /* Hkv, Hq / Hkv, D, Dv  */
+    int64_t tokens, sequences, keys; /* N, R, MB * block_size */
+    int64_t kv_heads, group, d, dv;  /* Hkv, Hq / Hkv, D, Dv  */
     int64_t b, m;
 } attention;
 
@@ -86,8 +85,9 @@ static attention read_shapes(const ftl_graph *g, const ftl_node *n)
 {
     const ftl_tensor_desc q = ftl_emit_desc(g, n->in[0]), k = ftl_emit_desc(g, n->in[1]),
                           v = ftl_emit_desc(g, n->in[2]), table = ftl_emit_desc(g, n->in[3]);
-    attention a = { .node = n, .attr = &n->attr.attention, .tokens = q.dim[0],
-                    .sequences = table.dim[0] };
+    attention a = {
+        .node = n, .attr = &n->attr.attention, .tokens = q.dim[0], .sequences = table.dim[0]
+    };
     a.keys = table.dim[1] * n->attr.attention.block_size;
     a.kv_heads = k.dim[1];
     a.group = q.dim[1] / k.dim[1];
@@ -118,8 +118,7 @@ static int32_t take_rows(ftl_graph *g, const attention *a, int32_t pool, int32_t
     static const int32_t heads_first[4] = { 0, 2, 1, 3 };
     const int64_t mask[4] = { a->b, a->keys, 1, 1 };
     const int32_t taken = ftl_emit_wide(g, ftl_emit_gather(g, pool, rows, 0));
-    const int32_t clean =
-        ftl_emit_select_else(g, ftl_emit_reshape(g, is_real, 4, mask), taken, 0);
+    const int32_t clean = ftl_emit_select_else(g, ftl_emit_reshape(g, is_real, 4, mask), taken, 0);
     return ftl_emit_transpose(g, clean, heads_first);
 }
 

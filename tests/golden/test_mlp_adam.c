@@ -6,10 +6,12 @@
 #include "support/cases.h"
 #include "support/graphs.h"
 
-static const ftl_case_mlp size = { .batch = MLP_BATCH, .n_in = MLP_IN, .hidden = MLP_HIDDEN,
+static const ftl_case_mlp size = { .batch = MLP_BATCH,
+                                   .n_in = MLP_IN,
+                                   .hidden = MLP_HIDDEN,
                                    .classes = MLP_CLASSES,
-                                   .adam = { .beta1 = MLP_BETA1, .beta2 = MLP_BETA2,
-                                             .eps = MLP_EPS } };
+                                   .adam = {
+                                       .beta1 = MLP_BETA1, .beta2 = MLP_BETA2, .eps = MLP_EPS } };
 
 /* Old and new values of the states in their order. */
 static const struct {
@@ -28,6 +30,7 @@ static void step_equals_numpy(void **unused)
     (void)unused;
     ftl_graph *graph;
     assert_ok(ftl_case_mlp_adam_step(&graph, &size));
+    assert_ok(ftl_graph_check(graph));
     const float rate = MLP_RATE;
     const int32_t step = MLP_STEP;
     float loss, logits[MLP_BATCH * MLP_CLASSES], new_states[12][MLP_IN * MLP_HIDDEN];
@@ -52,6 +55,7 @@ static void widened_step_is_exact(void **unused)
     (void)unused;
     ftl_graph *graph, *wide;
     assert_ok(ftl_case_mlp_adam_step(&graph, &size));
+    assert_ok(ftl_graph_check(graph));
     assert_ok(ftl_graph_widen(&wide, graph));
     const double rate = MLP_RATE;
     const int32_t step = MLP_STEP;
@@ -82,6 +86,7 @@ static void forward_equals_numpy(void **unused)
     (void)unused;
     ftl_graph *graph;
     assert_ok(ftl_case_keras_mlp(&graph, &size));
+    assert_ok(ftl_graph_check(graph));
     float y[MLP_BATCH * MLP_CLASSES];
     void *out[1] = { y };
     FTL_TEST_EVAL(graph, out, mlp_x, mlp_w1, mlp_b1, mlp_w2, mlp_b2);
