@@ -24,26 +24,29 @@ typedef void (*ftl_progress)(void *arg, const char *what, double done);
 
 typedef struct ftl_plan_options {
     size_t struct_size;
-    const char *device;        /* "auto", "cpu", "a,b", "pjrt:PATH"; NULL: "auto"              */
-    const char *const *on;     /* machines that are not at hand: exported profiles by path,
+    const char *device;    /* "auto", "cpu", "a,b", "pjrt:PATH"; NULL: "auto"              */
+    const char *const *on; /* machines that are not at hand: exported profiles by path,
                                   catalogue names ("gpu:h200"); NULL: this machine             */
     int32_t n_on;
     ftl_goal goal;
-    int64_t batch;             /* 0: the model's default; throughput and energy try more       */
-    uint32_t n_threads;        /* 0: several are tried                                         */
+    int64_t batch;      /* 0: the model's default; throughput and energy try more       */
+    uint32_t n_threads; /* 0: several are tried                                         */
     const struct ftl_session_dim *dims; /* other named dims                                    */
     int32_t n_dims;
     uint64_t max_memory_bytes; /* 0: what the machine has free                                 */
     double max_latency_s;      /* 0: none                                                      */
     double max_error;          /* of max|y - y_f32| / max|y_f32|; < 0: the default, 0.01       */
     uint64_t seed;
-    bool is_quick;             /* no profile stored: measure for 2 seconds only                */
-    const char *cache_folder;  /* of the profile store; NULL: nothing is stored                */
-    const char *power_meter;   /* command that prints watts; NULL: what the machine has        */
+    bool is_quick;            /* no profile stored: measure for 2 seconds only                */
+    const char *cache_folder; /* of the profile store; NULL: nothing is stored                */
+    const char *power_meter;  /* command that prints watts; NULL: what the machine has        */
     ftl_progress progress;
     void *progress_arg;
 } ftl_plan_options;
-#define FTL_PLAN_OPTIONS_INIT { .struct_size = sizeof(ftl_plan_options), .max_error = -1 }
+#define FTL_PLAN_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        .struct_size = sizeof(ftl_plan_options), .max_error = -1                                   \
+    }
 
 typedef struct ftl_prediction {
     double latency_s, latency_low_s, latency_high_s; /* 90 % of measurements lie between       */
@@ -54,7 +57,7 @@ typedef struct ftl_prediction {
                                                         or why it is not available             */
     const char *method;                              /* "predicted"                            */
     const char *source;                              /* "profile of this machine, 2026-..."    */
-    const char *limit;                               /* "arithmetic", "memory bandwidth", "overhead" */
+    const char *limit; /* "arithmetic", "memory bandwidth", "overhead" */
 } ftl_prediction;
 
 typedef struct ftl_measurement {
@@ -67,12 +70,12 @@ typedef struct ftl_measurement {
 } ftl_measurement;
 
 typedef struct ftl_candidate {
-    const char *device;     /* "cpu", "gpu:h200"                                               */
-    const char *machine;    /* "this machine", a profile's name, "data sheet"                  */
-    uint32_t n_threads;     /* 0: not a CPU                                                    */
+    const char *device;  /* "cpu", "gpu:h200"                                               */
+    const char *machine; /* "this machine", a profile's name, "data sheet"                  */
+    uint32_t n_threads;  /* 0: not a CPU                                                    */
     int64_t batch;
-    const char *dtype;      /* of arithmetic and weights: "f32"                                */
-    const char *layout;     /* "packed"                                                        */
+    const char *dtype;  /* of arithmetic and weights: "f32"                                */
+    const char *layout; /* "packed"                                                        */
     bool fits;
     uint64_t missing_bytes; /* when it does not                                                */
     const char *reason;     /* why it is out, and the smallest change that would help; "" : in */
@@ -93,21 +96,21 @@ typedef struct ftl_plan_node {
 
 typedef struct ftl_plan {
     size_t struct_size;
-    const char *model;     /* as it was opened */
+    const char *model; /* as it was opened */
     bool has_weights;
     ftl_goal goal;
     int64_t n_weights;
-    double flops;          /* of one run at the chosen batch */
+    double flops;                    /* of one run at the chosen batch */
     const ftl_candidate *candidates; /* best first */
     int32_t n_candidates;
-    int32_t chosen;        /* index, or -1: nothing fits */
-    int32_t baseline;      /* one thread a core, f32, batch as given; -1: none */
-    double gain;           /* of the chosen over the baseline in the goal, measured by fit; 0: not measured */
+    int32_t chosen;   /* index, or -1: nothing fits */
+    int32_t baseline; /* one thread a core, f32, batch as given; -1: none */
+    double gain; /* of the chosen over the baseline in the goal, measured by fit; 0: not measured */
     const ftl_passed_over *passed_over;
     int32_t n_passed_over;
     const ftl_plan_node *nodes; /* of the chosen */
     int32_t n_nodes;
-    double output_error;   /* fit: of the chosen against f32 without any pass; -1: not checked */
+    double output_error; /* fit: of the chosen against f32 without any pass; -1: not checked */
 } ftl_plan;
 
 /* FTL_OK also when nothing fits (chosen is -1).  FTL_ENOTFOUND: a device, profile or catalogue name

@@ -29,9 +29,9 @@ typedef struct ftl_session_dim {
 
 typedef struct ftl_session_options {
     size_t struct_size;
-    const char *device;        /* "cpu", "pjrt:PATH"; NULL: "cpu"                          */
-    uint32_t n_threads;        /* 0: one a core that may be used                           */
-    int64_t batch;             /* 0: the model's default                                   */
+    const char *device;          /* "cpu", "pjrt:PATH"; NULL: "cpu"                          */
+    uint32_t n_threads;          /* 0: one a core that may be used                           */
+    int64_t batch;               /* 0: the model's default                                   */
     const ftl_session_dim *dims; /* other named dims                                       */
     int32_t n_dims;
     uint64_t seed;             /* of random weights                                        */
@@ -39,16 +39,19 @@ typedef struct ftl_session_options {
                                   anything is loaded                                       */
     const char *cache_folder;  /* compiled programs of graph compilers; NULL: no cache     */
 } ftl_session_options;
-#define FTL_SESSION_OPTIONS_INIT { .struct_size = sizeof(ftl_session_options) }
+#define FTL_SESSION_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        .struct_size = sizeof(ftl_session_options)                                                 \
+    }
 
 typedef struct ftl_session_memory {
     size_t struct_size;
-    uint64_t weights_bytes;   /* cells of weights, packed or mapped                       */
-    uint64_t mapped_bytes;    /* of these: pages of the model's file                      */
+    uint64_t weights_bytes; /* cells of weights, packed or mapped                       */
+    uint64_t mapped_bytes;  /* of these: pages of the model's file                      */
     uint64_t state_bytes, io_bytes, workspace_bytes;
-    uint64_t overhead_bytes;  /* graph, program, thread stacks that are touched           */
+    uint64_t overhead_bytes;   /* graph, program, thread stacks that are touched           */
     uint64_t load_extra_bytes; /* on top while weights are folded and packed              */
-    uint64_t total_bytes;     /* peak: what `plan` predicts                               */
+    uint64_t total_bytes;      /* peak: what `plan` predicts                               */
 } ftl_session_memory;
 
 FTL_API ftl_status ftl_session_create(ftl_session **out, ftl_model *model,

@@ -40,7 +40,8 @@ ftl_status ftl_fail_context(ftl_status code, const char *format, ...)
     const size_t n = strlen(context);
     snprintf(last_text, sizeof last_text, "%s", context);
     if (n + 3 < sizeof last_text)
-        snprintf(last_text + n, sizeof last_text - n, ": %.*s", (int)(sizeof last_text - n - 3), old);
+        snprintf(last_text + n, sizeof last_text - n, ": %.*s", (int)(sizeof last_text - n - 3),
+                 old);
     return code;
 }
 
@@ -56,10 +57,10 @@ const char *ftl_error_place(void)
 
 const char *ftl_status_name(ftl_status status)
 {
-    static const char *const names[] = {
-        "FTL_OK",        "FTL_EINVAL", "FTL_ENOMEM",   "FTL_EIO",    "FTL_EFORMAT",   "FTL_EUNSUPPORTED",
-        "FTL_ENOTFOUND", "FTL_ELOST",  "FTL_ETIMEOUT", "FTL_ENOFIT", "FTL_ECANCELED", "FTL_EINTERNAL"
-    };
+    static const char *const names[] = { "FTL_OK",        "FTL_EINVAL",    "FTL_ENOMEM",
+                                         "FTL_EIO",       "FTL_EFORMAT",   "FTL_EUNSUPPORTED",
+                                         "FTL_ENOTFOUND", "FTL_ELOST",     "FTL_ETIMEOUT",
+                                         "FTL_ENOFIT",    "FTL_ECANCELED", "FTL_EINTERNAL" };
     const int index = -(int)status;
     const int count = (int)(sizeof names / sizeof names[0]);
     return index >= 0 && index < count ? names[index] : "FTL_E?";

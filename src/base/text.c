@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/alloc.h"
+
 enum { MOST_WORD = 63, NO_CHARACTER = 0xFFFD };
 
 /* --- width --------------------------------------------------------------------------------- */
@@ -252,4 +254,11 @@ const char *ftl_text_nearest(const char *word, const char *const *words, size_t 
             continued = words[i];
     }
     return best ? best : continued;
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+void ftl_text_free(void *text)
+{
+    ftl_free(text);
 }

@@ -50,7 +50,7 @@ typedef struct ftl_attr_conv {
 
 typedef struct ftl_attr_pool {
     int32_t kernel[2], stride[2], dilation[2];
-    int32_t pad[4];      /* top, left, bottom, right; windows that a ceil mode adds are given as
+    int32_t pad[4];       /* top, left, bottom, right; windows that a ceil mode adds are given as
                             larger bottom and right pads by the importer                        */
     int32_t count_pad[4]; /* avg_pool2d: how much of each pad counts as elements                */
 } ftl_attr_pool;

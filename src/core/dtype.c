@@ -253,7 +253,9 @@ void ftl_elements_convert(ftl_dtype to, void *out, ftl_dtype from, const void *i
     if (from == FTL_DTYPE_I64 && to == FTL_DTYPE_I32) {
         for (int64_t i = 0; i < n; i++) {
             const int64_t v = ((const int64_t *)in)[i];
-            ((int32_t *)out)[i] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
+            ((int32_t *)out)[i] = v > INT32_MAX   ? INT32_MAX
+                                  : v < INT32_MIN ? INT32_MIN
+                                                  : (int32_t)v;
         }
         return;
     }

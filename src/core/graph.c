@@ -237,8 +237,13 @@ static int32_t add_source(ftl_graph *g, ftl_tensor_kind kind, const char *name, 
     if (!sources) return -1;
     g->sources = sources;
     g->view.sources = sources;
-    const ftl_tensor tensor = { .name = copy_name(g, name), .kind = kind, .desc = tidy(desc),
-                                .id = id, .producer = -1, .data = data, .init = init };
+    const ftl_tensor tensor = { .name = copy_name(g, name),
+                                .kind = kind,
+                                .desc = tidy(desc),
+                                .id = id,
+                                .producer = -1,
+                                .data = data,
+                                .init = init };
     const int32_t index = add_tensor(g, &tensor);
     if (index >= 0) sources[g->view.n_sources++] = index;
     return index;
@@ -290,8 +295,9 @@ int32_t ftl_graph_const(ftl_graph *graph, const ftl_tensor_desc *desc, const voi
     void *copy = ftl_arena_alloc(&graph->arena, bytes ? bytes : 1);
     if (!copy) return no_memory(graph);
     if (bytes) memcpy(copy, data, bytes);
-    const ftl_tensor tensor = { .name = "", .kind = FTL_TENSOR_CONST, .desc = tidy(desc),
-                                .producer = -1, .data = copy };
+    const ftl_tensor tensor = {
+        .name = "", .kind = FTL_TENSOR_CONST, .desc = tidy(desc), .producer = -1, .data = copy
+    };
     return add_tensor(graph, &tensor);
 }
 
@@ -317,8 +323,10 @@ static bool check_inputs(ftl_graph *g, const ftl_op_info *info, const int32_t *i
     for (int32_t i = 0; ok && i < n_in; i++)
         ok = in[i] < g->view.n_tensors && in[i] >= (i < info->in_min ? 0 : -1);
     if (!ok)
-        ftl_graph_poison(g, ftl_fail(FTL_EINVAL, "%s: wrong number of inputs (%d), or one that "
-                                     "does not exist", info->name, (int)n_in));
+        ftl_graph_poison(g, ftl_fail(FTL_EINVAL,
+                                     "%s: wrong number of inputs (%d), or one that "
+                                     "does not exist",
+                                     info->name, (int)n_in));
     return ok;
 }
 
@@ -328,8 +336,8 @@ int32_t ftl_graph_add(ftl_graph *graph, ftl_op op, const ftl_attr *attr, const i
     if (graph->status != FTL_OK) return -1;
     const ftl_op_info *info = ftl_op_get_info(op);
     if (!check_inputs(graph, info, in, n_in)) return -1;
-    ftl_node *nodes = room_for(graph, graph->nodes, graph->view.n_nodes, &graph->node_room,
-                               sizeof *graph->nodes);
+    ftl_node *nodes =
+        room_for(graph, graph->nodes, graph->view.n_nodes, &graph->node_room, sizeof *graph->nodes);
     if (!nodes) return -1;
     graph->nodes = nodes;
     graph->view.nodes = nodes;
@@ -337,7 +345,11 @@ int32_t ftl_graph_add(ftl_graph *graph, ftl_op op, const ftl_attr *attr, const i
     int32_t *out = ftl_arena_array(&graph->arena, (size_t)info->n_out, sizeof *out);
     if (!in_copy || !out) return no_memory(graph);
     if (n_in) memcpy(in_copy, in, (size_t)n_in * sizeof *in);
-    ftl_node node = { .op = op, .n_in = n_in, .n_out = info->n_out, .in = in_copy, .out = out,
+    ftl_node node = { .op = op,
+                      .n_in = n_in,
+                      .n_out = info->n_out,
+                      .in = in_copy,
+                      .out = out,
                       .name = graph->scope };
     memset(&node.attr, 0, sizeof node.attr);
     if (attr) memcpy(&node.attr, attr, info->attr_bytes);
@@ -350,8 +362,9 @@ int32_t ftl_graph_add(ftl_graph *graph, ftl_op op, const ftl_attr *attr, const i
         for (int32_t i = 0; i < info->n_out; i++) desc[i].rank = -1;
     }
     for (int32_t i = 0; i < info->n_out; i++) {
-        const ftl_tensor tensor = { .name = "", .kind = FTL_TENSOR_VALUE, .desc = desc[i],
-                                    .producer = graph->view.n_nodes };
+        const ftl_tensor tensor = {
+            .name = "", .kind = FTL_TENSOR_VALUE, .desc = desc[i], .producer = graph->view.n_nodes
+        };
         out[i] = add_tensor(graph, &tensor);
         if (out[i] < 0) return -1;
     }
@@ -380,8 +393,8 @@ void ftl_graph_output(ftl_graph *graph, const char *name, int32_t tensor)
                                          name, graph->name));
         return;
     }
-    ftl_output *outputs =
-        room_for(graph, graph->outputs, graph->view.n_outputs, &graph->output_room, sizeof *outputs);
+    ftl_output *outputs = room_for(graph, graph->outputs, graph->view.n_outputs,
+                                   &graph->output_room, sizeof *outputs);
     if (!outputs) return;
     graph->outputs = outputs;
     graph->view.outputs = outputs;
@@ -392,13 +405,13 @@ void ftl_graph_output_state(ftl_graph *graph, int32_t state, int32_t new_value)
 {
     if (graph->status != FTL_OK) return;
     const ftl_tensor *t = ftl_graph_peek(graph, state);
-    bool ok = t && t->kind == FTL_TENSOR_STATE && new_value >= 0 &&
-              new_value < graph->view.n_tensors;
-    for (int32_t i = 0; ok && i < graph->view.n_aliases; i++)
-        ok = graph->aliases[i].state != state;
+    bool ok =
+        t && t->kind == FTL_TENSOR_STATE && new_value >= 0 && new_value < graph->view.n_tensors;
+    for (int32_t i = 0; ok && i < graph->view.n_aliases; i++) ok = graph->aliases[i].state != state;
     if (ok && graph->view.is_bound) ok = ftl_desc_equal(&t->desc, &graph->tensors[new_value].desc);
     if (!ok) {
-        ftl_graph_poison(graph, ftl_fail(FTL_EINVAL, "graph \"%s\": the new value of \"%s\" has "
+        ftl_graph_poison(graph, ftl_fail(FTL_EINVAL,
+                                         "graph \"%s\": the new value of \"%s\" has "
                                          "another shape, comes twice, or it is no state",
                                          graph->name, t ? t->name : "?"));
         return;

@@ -118,7 +118,8 @@ int32_t ftl_graph_poison(ftl_graph *graph, ftl_status status);
 int64_t ftl_dim_named(ftl_graph *graph, const char *name);
 int64_t ftl_dim_mul(ftl_graph *graph, int64_t a, int64_t b);
 int64_t ftl_dim_add(ftl_graph *graph, int64_t a, int64_t b);
-int64_t ftl_dim_div(ftl_graph *graph, int64_t a, int64_t b); /* rounds down; by zero fails at bind */
+int64_t ftl_dim_div(ftl_graph *graph, int64_t a,
+                    int64_t b); /* rounds down; by zero fails at bind */
 
 typedef struct ftl_dim_value {
     const char *name;

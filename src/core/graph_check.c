@@ -15,7 +15,8 @@ static ftl_status check_node(const ftl_graph *graph, int32_t index)
     for (int32_t i = 0; i < n->n_in; i++) {
         const int32_t t = n->in[i];
         if (t < -1 || t >= v->n_tensors || (t < 0 && i < info->in_min))
-            return ftl_fail(FTL_EINTERNAL, "node %d (%s): input %d", (int)index, info->name, (int)i);
+            return ftl_fail(FTL_EINTERNAL, "node %d (%s): input %d", (int)index, info->name,
+                            (int)i);
         if (t >= 0 && v->tensors[t].producer >= index)
             return ftl_fail(FTL_EINTERNAL, "node %d (%s) reads what is written later", (int)index,
                             info->name);
@@ -25,7 +26,8 @@ static ftl_status check_node(const ftl_graph *graph, int32_t index)
     for (int32_t i = 0; i < n->n_out; i++) {
         const ftl_tensor *t = ftl_graph_peek(graph, n->out[i]);
         if (!t || t->producer != index || t->kind != FTL_TENSOR_VALUE)
-            return ftl_fail(FTL_EINTERNAL, "node %d (%s): output %d", (int)index, info->name, (int)i);
+            return ftl_fail(FTL_EINTERNAL, "node %d (%s): output %d", (int)index, info->name,
+                            (int)i);
         if (v->is_bound && !ftl_desc_equal(&desc[i], &t->desc))
             return ftl_fail(FTL_EINTERNAL, "node %d (%s): stale shape", (int)index, info->name);
     }

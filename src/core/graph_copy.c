@@ -50,8 +50,8 @@ int32_t ftl_graph_map_get(ftl_graph_map *map, int32_t tensor)
 /* The node's inputs in the new graph, in the new graph's arena. */
 static const int32_t *map_inputs(ftl_graph_map *map, const ftl_node *node)
 {
-    int32_t *in = ftl_arena_array(ftl_graph_get_view(map->to)->arena, (size_t)node->n_in + 1,
-                                  sizeof *in);
+    int32_t *in =
+        ftl_arena_array(ftl_graph_get_view(map->to)->arena, (size_t)node->n_in + 1, sizeof *in);
     if (!in) {
         ftl_graph_poison(map->to, ftl_fail(FTL_ENOMEM, "no memory to copy a graph"));
         return NULL;
@@ -97,10 +97,8 @@ ftl_status ftl_graph_map_finish(ftl_graph_map *map, ftl_graph **out)
         const ftl_alias *alias = NULL;
         for (int32_t a = 0; a < v->n_aliases; a++)
             if (v->aliases[a].output == i) alias = &v->aliases[a];
-        if (alias)
-            ftl_graph_output_state(map->to, map->tensor[alias->state], tensor);
-        else
-            ftl_graph_output(map->to, v->outputs[i].name, tensor);
+        if (alias) ftl_graph_output_state(map->to, map->tensor[alias->state], tensor);
+        else ftl_graph_output(map->to, v->outputs[i].name, tensor);
     }
     const ftl_status s = ftl_graph_status(map->to);
     ftl_graph_map_deinit(map);

@@ -129,7 +129,8 @@ ftl_status infer_reshape(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc 
     if (count != total) {
         char text[FTL_DESC_TEXT], from[FTL_DESC_TEXT];
         return ftl_fail(FTL_EINVAL, "%s does not have the elements of %s",
-                        ftl_desc_print(x, from, sizeof from), ftl_desc_print(out, text, sizeof text));
+                        ftl_desc_print(x, from, sizeof from),
+                        ftl_desc_print(out, text, sizeof text));
     }
     return FTL_OK;
 }
@@ -280,10 +281,8 @@ ftl_status infer_reduce(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     if (axes >> x->rank) return refuse(g, n, "there is no such axis");
     *out = (ftl_tensor_desc){ .dtype = x->dtype };
     for (int32_t i = 0; i < x->rank; i++) {
-        if (!(axes >> i & 1))
-            out->dim[out->rank++] = x->dim[i];
-        else if (n->attr.reduce.keep)
-            out->dim[out->rank++] = 1;
+        if (!(axes >> i & 1)) out->dim[out->rank++] = x->dim[i];
+        else if (n->attr.reduce.keep) out->dim[out->rank++] = 1;
     }
     return FTL_OK;
 }
@@ -297,10 +296,8 @@ ftl_status infer_arg_max(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc 
     if (x->dim[axis] > INT32_MAX) return refuse(g, n, "the axis is too long for i32");
     *out = (ftl_tensor_desc){ .dtype = FTL_DTYPE_I32 };
     for (int32_t i = 0; i < x->rank; i++) {
-        if (i != axis)
-            out->dim[out->rank++] = x->dim[i];
-        else if (n->attr.axis.keep)
-            out->dim[out->rank++] = 1;
+        if (i != axis) out->dim[out->rank++] = x->dim[i];
+        else if (n->attr.axis.keep) out->dim[out->rank++] = 1;
     }
     return FTL_OK;
 }

@@ -38,7 +38,8 @@ ftl_status infer_matmul(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     ftl_tensor_desc la = *a, lb = *b;
     la.rank -= 2;
     lb.rank -= 2;
-    if (!ftl_desc_broadcast(&la, &lb, out)) return refuse(g, n, 1, "the leading dims do not broadcast");
+    if (!ftl_desc_broadcast(&la, &lb, out))
+        return refuse(g, n, 1, "the leading dims do not broadcast");
     out->dim[out->rank++] = m;
     out->dim[out->rank++] = cols;
     return FTL_OK;
@@ -61,8 +62,8 @@ ftl_status infer_linear(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
 }
 
 /* Positions of a window of `kernel` along an axis; false where it is refused. */
-static bool window_count(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t low,
-                         int64_t high, int64_t *out)
+static bool window_count(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
+                         int64_t low, int64_t high, int64_t *out)
 {
     int64_t reach, room;
     if (kernel < 1 || stride < 1 || dilation < 1 || low < 0 || high < 0) return false;
@@ -175,7 +176,8 @@ ftl_status infer_rope(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *ou
         return refuse(g, n, 1, "positions are i32[N]");
     if (n_rot < 0 || n_rot % 2 || n_rot > x->dim[2] || !isfinite(n->attr.rope.theta))
         return refuse(g, n, 1, "n_rot is even and at most D");
-    if (freq && ((freq->dtype != x->dtype && freq->dtype != FTL_DTYPE_F32) || freq->rank != 1 || freq->dim[0] != n_rot / 2))
+    if (freq && ((freq->dtype != x->dtype && freq->dtype != FTL_DTYPE_F32) || freq->rank != 1 ||
+                 freq->dim[0] != n_rot / 2))
         return refuse(g, n, 2, "inv_freq is [n_rot / 2]");
     *out = *x;
     return FTL_OK;

@@ -45,7 +45,8 @@ typedef struct attempt {
 
 static size_t align_up(size_t bytes, size_t alignment)
 {
-    return bytes > SIZE_MAX - alignment ? SIZE_MAX : (bytes + alignment - 1) / alignment * alignment;
+    return bytes > SIZE_MAX - alignment ? SIZE_MAX
+                                        : (bytes + alignment - 1) / alignment * alignment;
 }
 
 static bool is_view(const ftl_node *n)
@@ -122,7 +123,8 @@ static void find_last_reads(attempt *a)
     for (int32_t t = 0; t < a->v->n_tensors; t++) a->last_read[t] = -1;
     for (int32_t p = a->v->n_nodes - 1; p >= 0; p--) {
         const ftl_node *n = &a->v->nodes[a->order[p]];
-        const int32_t reach = is_view(n) && a->last_read[n->out[0]] > p ? a->last_read[n->out[0]] : p;
+        const int32_t reach =
+            is_view(n) && a->last_read[n->out[0]] > p ? a->last_read[n->out[0]] : p;
         for (int32_t i = 0; i < n->n_in; i++)
             if (n->in[i] >= 0 && a->last_read[n->in[i]] < reach) a->last_read[n->in[i]] = reach;
     }
@@ -217,8 +219,10 @@ static ftl_status order_copies(attempt *a)
             if (!is_read) pick = c;
         }
         if (pick < 0)
-            return ftl_fail(FTL_EUNSUPPORTED, "graph \"%s\" hands states round in a circle; put a "
-                            "`keep` between", ftl_graph_name(a->graph));
+            return ftl_fail(FTL_EUNSUPPORTED,
+                            "graph \"%s\" hands states round in a circle; put a "
+                            "`keep` between",
+                            ftl_graph_name(a->graph));
         const ftl_memplan_copy first = a->copies[pick];
         a->copies[pick] = a->copies[done];
         a->copies[done] = first;
@@ -235,10 +239,8 @@ static void assign_outputs(attempt *a)
         bool direct = g >= 0 && a->groups[g].output < 0 && a->inside[t] == 0 &&
                       a->groups[g].bytes == bytes_of(a, t);
         if (direct && state >= 0) direct = may_replace_state(a, state, a->groups[g].first, t);
-        if (direct)
-            a->groups[g].output = i;
-        else if (t != state)
-            a->copies[a->n_copies++] = (ftl_memplan_copy){ t, i };
+        if (direct) a->groups[g].output = i;
+        else if (t != state) a->copies[a->n_copies++] = (ftl_memplan_copy){ t, i };
         if (!direct && g >= 0) a->groups[g].last = a->v->n_nodes; /* lives until the copy */
     }
 }
@@ -387,8 +389,7 @@ static ftl_status attempt_run(attempt *a, int32_t *scratch_group)
         return s;
     }
     for (int32_t n = 0; n < v->n_nodes; n++) {
-        const size_t bytes =
-            a->o->scratch_bytes ? a->o->scratch_bytes(a->o->arg, a->graph, n) : 0;
+        const size_t bytes = a->o->scratch_bytes ? a->o->scratch_bytes(a->o->arg, a->graph, n) : 0;
         scratch_group[n] = new_group(a, bytes, a->position[n]);
     }
     a->lower_bound = find_lower_bound(a, alignment);
@@ -412,44 +413,63 @@ static void given_order(attempt *a)
     for (int32_t p = 0; p < a->v->n_nodes; p++) a->order[p] = p;
 }
 
-/* List scheduling: of the nodes that can run, the one that leaves the fewest bytes alive. */
+/* Bytes that come alive less those that die when the node runs now. */
+static double growth_of(const attempt *a, const ftl_node *n, const int32_t *uses)
+{
+    double change = 0;
+    for (int32_t o = 0; o < n->n_out; o++) change += (double)bytes_of(a, n->out[o]);
+    for (int32_t i = 0; i < n->n_in; i++) {
+        const int32_t t = n->in[i];
+        if (t >= 0 && a->v->tensors[t].producer >= 0 && uses[t] == 1)
+            change -= (double)bytes_of(a, t);
+    }
+    return change;
+}
+
+/* How many inputs of the node the given producer writes; -1: any producer. */
+static int32_t count_produced(const attempt *a, const ftl_node *n, int32_t producer)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < n->n_in; i++) {
+        const int32_t from = n->in[i] >= 0 ? a->v->tensors[n->in[i]].producer : -1;
+        count += from >= 0 && (producer < 0 || from == producer);
+    }
+    return count;
+}
+
+/* Of the nodes that wait for nothing, the one that leaves the fewest bytes alive. */
+static int32_t pick_ready(const attempt *a, const int32_t *waits, const int32_t *uses)
+{
+    int32_t pick = -1;
+    double least = 0;
+    for (int32_t n = 0; n < a->v->n_nodes; n++) {
+        if (waits[n] != 0) continue;
+        const double change = growth_of(a, &a->v->nodes[n], uses);
+        if (pick >= 0 && change >= least) continue;
+        pick = n;
+        least = change;
+    }
+    return pick;
+}
+
+/* List scheduling. */
 static ftl_status thrifty_order(attempt *a)
 {
     const ftl_graph_view *v = a->v;
-    int32_t *waits = ftl_calloc((size_t)v->n_nodes + 1, sizeof *waits);
-    int32_t *uses = NULL;
+    int32_t *waits = ftl_calloc((size_t)v->n_nodes + 1, sizeof *waits), *uses = NULL;
     ftl_status s = ftl_graph_count_uses(&uses, a->graph);
     if (s == FTL_OK && !waits) s = ftl_fail(FTL_ENOMEM, "no memory to order nodes");
     for (int32_t n = 0; s == FTL_OK && n < v->n_nodes; n++)
-        for (int32_t i = 0; i < v->nodes[n].n_in; i++)
-            if (v->nodes[n].in[i] >= 0 && v->tensors[v->nodes[n].in[i]].producer >= 0) waits[n]++;
+        waits[n] = count_produced(a, &v->nodes[n], -1);
     for (int32_t p = 0; s == FTL_OK && p < v->n_nodes; p++) {
-        int32_t pick = -1;
-        double least = 0;
-        for (int32_t n = 0; n < v->n_nodes; n++) {
-            if (waits[n] != 0) continue;
-            double change = 0;
-            for (int32_t o = 0; o < v->nodes[n].n_out; o++)
-                change += (double)bytes_of(a, v->nodes[n].out[o]);
-            for (int32_t i = 0; i < v->nodes[n].n_in; i++) {
-                const int32_t t = v->nodes[n].in[i];
-                if (t >= 0 && v->tensors[t].producer >= 0 && uses[t] == 1)
-                    change -= (double)bytes_of(a, t);
-            }
-            if (pick < 0 || change < least) {
-                pick = n;
-                least = change;
-            }
-        }
+        const int32_t pick = pick_ready(a, waits, uses);
         assert(pick >= 0);
         a->order[p] = pick;
         waits[pick] = -1;
         for (int32_t i = 0; i < v->nodes[pick].n_in; i++)
             if (v->nodes[pick].in[i] >= 0) uses[v->nodes[pick].in[i]]--;
         for (int32_t n = 0; n < v->n_nodes; n++)
-            for (int32_t i = 0; waits[n] > 0 && i < v->nodes[n].n_in; i++)
-                if (v->nodes[n].in[i] >= 0 && v->tensors[v->nodes[n].in[i]].producer == pick)
-                    waits[n]--;
+            if (waits[n] > 0) waits[n] -= count_produced(a, &v->nodes[n], pick);
     }
     ftl_free(waits);
     ftl_free(uses);
@@ -495,9 +515,9 @@ static ftl_status take_result(ftl_memplan *plan, const attempt *a, const int32_t
         ftl_arena_array(&plan->arena, (size_t)v->n_nodes + 1, sizeof *plan->scratch_offset);
     plan->is_elided =
         ftl_arena_array(&plan->arena, (size_t)v->n_nodes + 1, sizeof *plan->is_elided);
-    plan->copies =
-        ftl_arena_array(&plan->arena, (size_t)a->n_copies + 1, sizeof *plan->copies);
-    if (!plan->order || !plan->place || !plan->scratch_offset || !plan->is_elided || !plan->copies) {
+    plan->copies = ftl_arena_array(&plan->arena, (size_t)a->n_copies + 1, sizeof *plan->copies);
+    if (!plan->order || !plan->place || !plan->scratch_offset || !plan->is_elided ||
+        !plan->copies) {
         ftl_memplan_deinit(plan);
         return ftl_fail(FTL_ENOMEM, "no memory to keep a memory plan");
     }
@@ -518,7 +538,8 @@ ftl_status ftl_memplan_init(ftl_memplan *plan, const ftl_graph *graph,
 {
     *plan = (ftl_memplan){ 0 };
     const ftl_graph_view *v = ftl_graph_get_view(graph);
-    if (!v->is_bound) return ftl_fail(FTL_EINVAL, "graph \"%s\" is not bound", ftl_graph_name(graph));
+    if (!v->is_bound)
+        return ftl_fail(FTL_EINVAL, "graph \"%s\" is not bound", ftl_graph_name(graph));
     int32_t *scratch_group = ftl_calloc((size_t)v->n_nodes + 1, sizeof *scratch_group);
     if (!scratch_group) return ftl_fail(FTL_ENOMEM, "no memory to plan memory");
     size_t best = SIZE_MAX;

@@ -12,9 +12,11 @@
 
 static const ftl_op_info infos[FTL_OP_COUNT] = {
 #define X(name, in_min, in_max, n_out, attributes, shape, cost, gradient, decomposition)           \
-    { #name,         in_min,      in_max,          n_out,                                           \
-      #attributes,   sizeof(((ftl_attr *)0)->attributes),                                          \
-      infer_##shape, cost_##cost, grad_##gradient, lower_##decomposition },
+    { #name,           in_min,                                                                     \
+      in_max,          n_out,                                                                      \
+      #attributes,     sizeof(((ftl_attr *)0)->attributes),                                        \
+      infer_##shape,   cost_##cost,                                                                \
+      grad_##gradient, lower_##decomposition },
 #include "core/ops.def"
 #undef X
 };

@@ -55,8 +55,8 @@ void ftl_node_cost(const ftl_graph *graph, const ftl_node *node, const ftl_param
 void ftl_graph_cost(const ftl_graph *graph, const ftl_param_values *params, ftl_op_cost *out);
 
 /* Shape of a node's outputs, from its inputs' (used by ftl_graph_add). */
-ftl_status ftl_node_infer(const ftl_graph *graph, const ftl_node *node, ftl_tensor_desc *out)
-    FTL_MUST_USE;
+ftl_status ftl_node_infer(const ftl_graph *graph, const ftl_node *node,
+                          ftl_tensor_desc *out) FTL_MUST_USE;
 /* NumPy's broadcast of two shapes; dtype of a.  False when they do not fit. */
 bool ftl_desc_broadcast(const ftl_tensor_desc *a, const ftl_tensor_desc *b, ftl_tensor_desc *out);
 

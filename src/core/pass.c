@@ -302,9 +302,9 @@ static ftl_status build_rest(ftl_graph **out, const ftl_graph *graph, const bool
         const uint64_t id = hash_source(graph, t, &first, 0);
         snprintf(name, sizeof name, "%.200s~%016llx", first ? first : "", (unsigned long long)id);
         const int32_t again = ftl_graph_find_source(map.to, name); /* the same computation twice */
-        map.tensor[t] = again >= 0 ? again
-                                   : ftl_graph_weight(map.to, name, &v->tensors[t].desc, NULL,
-                                                      (ftl_init){ 0 });
+        map.tensor[t] =
+            again >= 0 ? again
+                       : ftl_graph_weight(map.to, name, &v->tensors[t].desc, NULL, (ftl_init){ 0 });
         ftl_graph_set_id(map.to, map.tensor[t], id);
         s = ftl_graph_status(map.to);
     }

@@ -143,8 +143,7 @@ static int32_t fuse_channel(const site *s, int32_t y_at)
     const bool is_mul = s->node->op == FTL_OP_mul;
     if (is_mul && y->op == FTL_OP_linear) return -1;
     const ftl_node layer = *y; /* the array may move while nodes are added */
-    const int32_t v =
-        as_channel_vector(s, s->node->in[1 - y_at], out, channel_axis(&layer, out));
+    const int32_t v = as_channel_vector(s, s->node->in[1 - y_at], out, channel_axis(&layer, out));
     if (v < 0) return -1;
     if (layer.op == FTL_OP_batch_norm) {
         const int32_t scale = is_mul ? FTL_ADD(s->to, mul, NULL, layer.in[1], v) : layer.in[1];
@@ -205,15 +204,12 @@ static int32_t fuse_activation(const site *s)
     const ftl_node layer = *y;
     ftl_attr attr;
     memcpy(&attr, &layer.attr, sizeof attr);
-    if (layer.op == FTL_OP_linear)
-        attr.act = s->node->attr.act;
-    else if (layer.op == FTL_OP_batch_norm)
-        attr.norm.act = s->node->attr.act;
-    else
-        attr.conv.act = s->node->attr.act;
+    if (layer.op == FTL_OP_linear) attr.act = s->node->attr.act;
+    else if (layer.op == FTL_OP_batch_norm) attr.norm.act = s->node->attr.act;
+    else attr.conv.act = s->node->attr.act;
     if (layer.op == FTL_OP_batch_norm)
-        return FTL_ADD(s->to, batch_norm, &attr, layer.in[0], layer.in[1], layer.in[2],
-                       layer.in[3], layer.in[4]);
+        return FTL_ADD(s->to, batch_norm, &attr, layer.in[0], layer.in[1], layer.in[2], layer.in[3],
+                       layer.in[4]);
     return emit_layer(s->to, &layer, layer.in[1], input_or_none(&layer, 2),
                       input_or_none(&layer, 3), &attr);
 }
@@ -222,9 +218,8 @@ static int32_t fuse_activation(const site *s)
 static int32_t fuse_silu(const site *s, int32_t sigmoid_at)
 {
     const ftl_node *y = sole_producer(s, sigmoid_at);
-    const bool is_sigmoid =
-        y && (y->op == FTL_OP_sigmoid ||
-              (y->op == FTL_OP_activation && y->attr.act.kind == FTL_ACT_SIGMOID));
+    const bool is_sigmoid = y && (y->op == FTL_OP_sigmoid || (y->op == FTL_OP_activation &&
+                                                              y->attr.act.kind == FTL_ACT_SIGMOID));
     if (!is_sigmoid || y->in[0] != s->node->in[1 - sigmoid_at]) return -1;
     const ftl_attr attr = { .act = { .kind = FTL_ACT_SILU } };
     return FTL_ADD(s->to, activation, &attr, y->in[0]);

@@ -37,6 +37,8 @@ struct ftl_buffer {
     ftl_device *device;
     ftl_tensor_desc desc;
     size_t bytes; /* as the caller counts them; a packed weight may differ from desc */
+    int32_t layout;        /* set by device.h: what pack made, 0 for row-major           */
+    uint8_t is_read_only;  /* set by device.h: host memory that was wrapped              */
 };
 struct ftl_queue {
     ftl_device *device;
@@ -123,6 +125,32 @@ typedef struct ftl_profile_extension {
                             double *seconds_of_node);
 } ftl_profile_extension;
 
+/* What `bench` asks of the hardware beside ordinary programs: extension "bench". */
+typedef enum ftl_bench_what {
+    FTL_BENCH_PEAK,    /* flop/s of multiply-adds of `dtype` in registers                     */
+    FTL_BENCH_READ,    /* byte/s over a working set of `bytes`                                */
+    FTL_BENCH_WRITE,   /*                                                                     */
+    FTL_BENCH_COPY,    /* bytes read and bytes written count                                  */
+    FTL_BENCH_TRIAD,   /* a = b + s * c: all three count                                      */
+    FTL_BENCH_LATENCY, /* s of a load whose address is the result of the load before          */
+    FTL_BENCH_FORK,    /* s to start all threads of the queue on a task and to join them      */
+    FTL_BENCH_WAKE,    /* the same after they have gone to sleep                              */
+    FTL_BENCH_BARRIER  /* s of one barrier between the steps of a program                     */
+} ftl_bench_what;
+typedef struct ftl_bench_job {
+    uint32_t struct_size;
+    ftl_bench_what what;
+    ftl_dtype dtype;    /* PEAK                                                               */
+    uint64_t bytes;     /* working set of all threads and arrays together                     */
+    double seconds;     /* about how long one sample lasts                                    */
+    uint32_t n_samples;
+} ftl_bench_job;
+typedef struct ftl_bench_extension {
+    /* Warms up, then writes n_samples figures.  Data is random, not zeros.  FTL_EUNSUPPORTED: the
+     * device has no such thing.  FTL_ENOMEM, FTL_ECANCELED. */
+    ftl_status (*measure)(ftl_queue *, const ftl_bench_job *, double *samples);
+} ftl_bench_extension;
+
 struct ftl_backend {
     uint32_t abi, struct_size; /* slots are appended, never moved */
     const char *name;          /* "cpu" "cuda" "opencl" "pjrt" "ascend" "fake" */
@@ -177,7 +205,7 @@ struct ftl_backend {
     ftl_status (*save)(const ftl_program *, const char *path);                          /* [opt] */
     ftl_status (*load)(ftl_program **out, ftl_device *, const char *path);              /* [opt] */
     void (*program_destroy)(ftl_program *);
-    const void *(*extension)(ftl_device *, const char *name); /* [opt] "profile" "meter" */
+    const void *(*extension)(ftl_device *, const char *name); /* [opt] "profile" "bench" */
 };
 
 #ifdef __cplusplus

@@ -29,16 +29,19 @@ const void *ftl_device_extension(ftl_device *device, const char *name);
 
 ftl_status ftl_buffer_create(ftl_buffer **out, ftl_device *device,
                              const ftl_tensor_desc *desc) FTL_MUST_USE;
-/* Without FTL_CAP_WRAP_HOST: FTL_EUNSUPPORTED.  `host` outlives the cell and is not written. */
+/* Without FTL_CAP_WRAP_HOST: FTL_EUNSUPPORTED.  `host` outlives the cell and is not written: such a
+ * cell is no target of uploads, copies and runs. */
 ftl_status ftl_buffer_wrap(ftl_buffer **out, ftl_device *device, const ftl_tensor_desc *desc,
                            const void *host, size_t bytes) FTL_MUST_USE;
 void ftl_buffer_destroy(ftl_buffer *buffer);
-/* Whole cell, blocking.  FTL_EINVAL: `bytes` is not the cell's. */
+/* Whole cell, blocking.  FTL_EINVAL: `bytes` is not the cell's, or a packed or wrapped cell would be
+ * written. */
 ftl_status ftl_buffer_upload(ftl_queue *queue, ftl_buffer *buffer, const void *host,
                              size_t bytes) FTL_MUST_USE;
 ftl_status ftl_buffer_download(ftl_queue *queue, ftl_buffer *buffer, void *host,
                                size_t bytes) FTL_MUST_USE;
-/* Between any two devices; staged through host memory when the backends differ.  Blocking. */
+/* Between any two cells of as many bytes and one layout; staged through host memory when the
+ * devices differ.  Blocking. */
 ftl_status ftl_buffer_copy(ftl_queue *to_queue, ftl_buffer *to, ftl_queue *from_queue,
                            ftl_buffer *from) FTL_MUST_USE;
 
@@ -59,7 +62,8 @@ ftl_status ftl_device_supports(ftl_device *device, const ftl_graph *graph,
  * FTL_EUNSUPPORTED: names the first primitive that is lacking.  Owner of *out: the caller. */
 ftl_status ftl_device_legalize(ftl_graph **out, ftl_device *device,
                                const ftl_graph *graph) FTL_MUST_USE;
-/* Compiles a legal slice.  The slice is not kept. */
+/* Compiles a legal slice.  The slice is not kept.  FTL_EINVAL: not bound, or the backend does not
+ * store a weight as options->weight_layout says.  FTL_EUNSUPPORTED: names a node that is not legal. */
 ftl_status ftl_program_compile(ftl_program **out, ftl_device *device, const ftl_graph *slice,
                                const ftl_compile_options *options) FTL_MUST_USE;
 void ftl_program_destroy(ftl_program *program);
@@ -71,7 +75,9 @@ ftl_status ftl_program_weight_layout(const ftl_program *program, uint32_t input,
 ftl_status ftl_buffer_pack(ftl_buffer **out, ftl_queue *queue, int32_t layout, const void *host,
                            const ftl_tensor_desc *desc) FTL_MUST_USE;
 /* Checks every cell against the slice's signature, then runs; done NULL: blocks to the end.
- * After a failure the aliased cells are invalid (FTL_ELOST or the cause). */
+ * FTL_EINVAL: a cell is missing, wrong or given twice, and nothing was touched.  After another
+ * failure the aliased cells are invalid (FTL_ELOST or the cause) until they are uploaded again.
+ * Cells, workspace and program outlive the work; *done may be NULL when all is done. */
 ftl_status ftl_program_run(const ftl_program *program, ftl_queue *queue, const ftl_run_args *args,
                            ftl_event **done) FTL_MUST_USE;
 

@@ -282,6 +282,31 @@ void ftl_onnx_file_close(ftl_onnx_file *file)
     ftl_free(file);
 }
 
+uint64_t ftl_onnx_file_mapped_bytes(const ftl_onnx_file *file)
+{
+    uint64_t sum = file->map.size;
+    for (const external_file *e = file->external; e; e = e->next) sum += e->map.size;
+    return sum;
+}
+
+static bool lies_in(const ftl_file *map, const void *data)
+{
+    const uintptr_t start = (uintptr_t)map->data, at = (uintptr_t)data;
+    return map->size > 0 && at >= start && at - start < map->size;
+}
+
+bool ftl_onnx_file_is_mapped(const ftl_onnx_file *file, const void *data)
+{
+    bool is_in = lies_in(&file->map, data);
+    for (const external_file *e = file->external; e; e = e->next) is_in |= lies_in(&e->map, data);
+    return is_in;
+}
+
+const char *ftl_onnx_file_name(const ftl_onnx_file *file)
+{
+    return file->context.name;
+}
+
 const ftl_onnx_model *ftl_onnx_file_model(const ftl_onnx_file *file)
 {
     return &file->model;
@@ -345,5 +370,16 @@ ftl_status ftl_onnx_file_load(ftl_onnx_file *file, ftl_onnx_tensor *tensor)
             tensor->host.bytes, e->map.size);
     tensor->host.data =
         tensor->host.bytes ? (const uint8_t *)e->map.data + tensor->offset : (const uint8_t *)"";
+    return FTL_OK;
+}
+
+ftl_status ftl_onnx_file_load_all(ftl_onnx_file *file)
+{
+    const ftl_onnx_graph *g = &file->model.graph;
+    for (size_t i = 0; i < g->n_initializers; i++)
+        FTL_TRY(ftl_onnx_file_load(file, &g->initializers[i]));
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i].n_attrs; k++)
+            if (g->nodes[i].attrs[k].t) FTL_TRY(ftl_onnx_file_load(file, g->nodes[i].attrs[k].t));
     return FTL_OK;
 }

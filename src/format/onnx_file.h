@@ -126,6 +126,15 @@ const char *ftl_onnx_file_metadata(const ftl_onnx_file *file, const char *key);
 /* Makes tensor->host.data valid: maps the external file on first use.  Nothing to do otherwise.
  * FTL_ENOTFOUND: the external file is absent.  FTL_EFORMAT: it is too short. */
 ftl_status ftl_onnx_file_load(ftl_onnx_file *file, ftl_onnx_tensor *tensor);
+/* The same for every initializer and every tensor among the attributes of nodes. */
+ftl_status ftl_onnx_file_load_all(ftl_onnx_file *file);
+/* As it was opened; borrowed until close. */
+const char *ftl_onnx_file_name(const ftl_onnx_file *file);
+/* Bytes of the files that are mapped: the model's own (not when parsed from memory) and those of
+ * external weights loaded so far. */
+uint64_t ftl_onnx_file_mapped_bytes(const ftl_onnx_file *file);
+/* True when `data` lies in one of them. */
+bool ftl_onnx_file_is_mapped(const ftl_onnx_file *file, const void *data);
 
 #ifdef __cplusplus
 }

@@ -23,10 +23,12 @@ ftl_status ftl_prepare_dims(ftl_dim_value *dims, int32_t *n_dims, const ftl_mode
 {
     const ftl_model_info *info = ftl_model_get_info(model);
     *n_dims = 0;
-    if (options->batch < 0) return ftl_fail(FTL_EINVAL, "a batch of %lld", (long long)options->batch);
+    if (options->batch < 0)
+        return ftl_fail(FTL_EINVAL, "a batch of %lld", (long long)options->batch);
     if (options->batch > 0) {
         if (!info->batch_dim)
-            return ftl_fail(FTL_EINVAL, "%s has a fixed batch; --batch cannot change it", info->name);
+            return ftl_fail(FTL_EINVAL, "%s has a fixed batch; --batch cannot change it",
+                            info->name);
         dims[(*n_dims)++] = (ftl_dim_value){ info->batch_dim, options->batch };
     }
     for (int32_t i = 0; i < options->n_dims; i++) {
@@ -134,7 +136,8 @@ ftl_status ftl_prepared_init(ftl_prepared *out, const ftl_model *model, ftl_devi
 void ftl_prepared_deinit(ftl_prepared *prepared)
 {
     if (!prepared) return;
-    for (int32_t i = 0; i < prepared->n_weights; i++) ftl_graph_destroy(prepared->weights[i].recipe);
+    for (int32_t i = 0; i < prepared->n_weights; i++)
+        ftl_graph_destroy(prepared->weights[i].recipe);
     ftl_free(prepared->weights);
     ftl_program_destroy(prepared->program);
     ftl_graph_destroy(prepared->slice);
@@ -177,12 +180,15 @@ static ftl_status choose_storage(ftl_prepared *p, bool may_wrap)
     return FTL_OK;
 }
 
-ftl_status ftl_prepared_compile(ftl_prepared *prepared, uint32_t n_threads, const char *cache_folder)
+ftl_status ftl_prepared_compile(ftl_prepared *prepared, uint32_t n_threads,
+                                const char *cache_folder)
 {
     ftl_device_info info;
     FTL_TRY(ftl_device_get_info(prepared->device, &info));
-    const ftl_compile_options o = { .struct_size = sizeof o, .n_threads = n_threads,
-                                    .is_deterministic = 1, .cache_dir = cache_folder };
+    const ftl_compile_options o = { .struct_size = sizeof o,
+                                    .n_threads = n_threads,
+                                    .is_deterministic = 1,
+                                    .cache_dir = cache_folder };
     ftl_program_destroy(prepared->program);
     prepared->program = NULL;
     FTL_TRY(ftl_program_compile(&prepared->program, prepared->device, prepared->slice, &o));
@@ -221,10 +227,10 @@ ftl_status ftl_prepared_memory(const ftl_prepared *prepared, ftl_session_memory 
         const ftl_tensor_desc *d = &v->tensors[v->outputs[i].tensor].desc;
         if (!is_state) out->io_bytes += ftl_desc_bytes_checked(d);
     }
-    out->workspace_bytes = info.workspace_bytes > info.peak_bytes ? info.workspace_bytes
-                                                                  : info.peak_bytes;
-    out->overhead_bytes = info.resident_bytes + info.code_bytes +
-                          v->arena->used_bytes + (uint64_t)prepared->n_threads * THREAD_BYTES;
+    out->workspace_bytes =
+        info.workspace_bytes > info.peak_bytes ? info.workspace_bytes : info.peak_bytes;
+    out->overhead_bytes = info.resident_bytes + info.code_bytes + v->arena->used_bytes +
+                          (uint64_t)prepared->n_threads * THREAD_BYTES;
     const uint64_t running = loaded + out->state_bytes + out->io_bytes + out->workspace_bytes;
     out->load_extra_bytes = peak_load > running ? peak_load - running : 0;
     out->total_bytes = running + out->load_extra_bytes + out->overhead_bytes;

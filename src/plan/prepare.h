@@ -19,20 +19,20 @@ extern "C" {
 
 /* One weight of the slice: how it is stored and what loading it takes. */
 typedef struct ftl_prepared_weight {
-    uint32_t source;       /* input of the slice                                             */
-    int32_t layout;        /* 0: row-major                                                   */
-    bool is_wrapped;       /* the cell is the mapped file itself                             */
-    bool is_derived;       /* an output of the prologue                                      */
-    size_t cell_bytes;     /* on the device                                                  */
-    size_t extra_bytes;    /* host memory while it is loaded: originals, results, row-major  */
-    ftl_graph *recipe;     /* derived: the part of the prologue that computes it; else NULL  */
+    uint32_t source;    /* input of the slice                                             */
+    int32_t layout;     /* 0: row-major                                                   */
+    bool is_wrapped;    /* the cell is the mapped file itself                             */
+    bool is_derived;    /* an output of the prologue                                      */
+    size_t cell_bytes;  /* on the device                                                  */
+    size_t extra_bytes; /* host memory while it is loaded: originals, results, row-major  */
+    ftl_graph *recipe;  /* derived: the part of the prologue that computes it; else NULL  */
 } ftl_prepared_weight;
 
 typedef struct ftl_prepared {
-    ftl_device *device;     /* borrowed */
-    const ftl_model *model; /* borrowed */
-    ftl_graph *slice;       /* legal on the device, bound */
-    ftl_program *program;   /* NULL until ftl_prepared_compile() */
+    ftl_device *device;           /* borrowed */
+    const ftl_model *model;       /* borrowed */
+    ftl_graph *slice;             /* legal on the device, bound */
+    ftl_program *program;         /* NULL until ftl_prepared_compile() */
     ftl_prepared_weight *weights; /* in the order of loading: largest first */
     int32_t n_weights;
     uint32_t n_threads; /* of the program, resolved */

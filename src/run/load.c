@@ -67,8 +67,7 @@ static ftl_status fill_pages(void **out, const ftl_tensor *t, uint64_t seed)
 {
     const size_t bytes = ftl_desc_bytes_checked(&t->desc);
     *out = ftl_pages_alloc(bytes);
-    if (!*out)
-        return ftl_fail(FTL_ENOMEM, "no memory for %zu bytes of weight %s", bytes, t->name);
+    if (!*out) return ftl_fail(FTL_ENOMEM, "no memory for %zu bytes of weight %s", bytes, t->name);
     ftl_init_fill(t, seed, *out);
     return FTL_OK;
 }
@@ -159,8 +158,7 @@ ftl_status ftl_weight_store_fill(ftl_weight_store *store, ftl_queue *queue,
         if (!cell) {
             FTL_TRY(ftl_cancel_check());
             FTL_TRY(make_cell(&cell, store, queue, prepared, w, t));
-            const ftl_status s = add_row(
-                store, &(stored){ t->id, w->layout, w->is_wrapped, cell });
+            const ftl_status s = add_row(store, &(stored){ t->id, w->layout, w->is_wrapped, cell });
             if (s != FTL_OK) {
                 ftl_buffer_destroy(cell);
                 return s;

@@ -19,9 +19,9 @@ struct ftl_session {
     bool *owns_input;               /* weights belong to the store */
     ftl_buffer *workspace;
     int64_t *host_params;
-    int32_t *input_source;  /* of each input that a user sees: source of the slice */
-    int32_t *input_param;   /* of each: first element in host_params, or -1        */
-    int32_t *output_index;  /* of each output that a user sees: output of the slice */
+    int32_t *input_source; /* of each input that a user sees: source of the slice */
+    int32_t *input_param;  /* of each: first element in host_params, or -1        */
+    int32_t *output_index; /* of each output that a user sees: output of the slice */
     int32_t n_inputs, n_outputs;
     ftl_session_memory memory;
     ftl_session_node *nodes; /* of the last profile */
@@ -149,7 +149,8 @@ static ftl_status make_cells(ftl_session *s, uint64_t seed)
     ftl_program_info info;
     FTL_TRY(ftl_program_get_info(s->prepared.program, &info));
     if (!info.workspace_bytes) return FTL_OK;
-    const ftl_tensor_desc d = { .dtype = FTL_DTYPE_U8, .rank = 1,
+    const ftl_tensor_desc d = { .dtype = FTL_DTYPE_U8,
+                                .rank = 1,
                                 .dim = { (int64_t)info.workspace_bytes } };
     return ftl_buffer_create(&s->workspace, s->device, &d);
 }
@@ -223,8 +224,7 @@ ftl_status ftl_session_predict_memory(ftl_session_memory *out, ftl_model *model,
     *out = (ftl_session_memory){ .struct_size = sizeof *out };
     ftl_status s = ftl_device_open_name(&device, options->device ? options->device : "cpu", NULL);
     if (s == FTL_OK) s = ftl_queue_create(&queue, device, options->n_threads);
-    if (s == FTL_OK)
-        s = prepare(&prepared, out, model, device, options, ftl_queue_threads(queue));
+    if (s == FTL_OK) s = prepare(&prepared, out, model, device, options, ftl_queue_threads(queue));
     ftl_prepared_deinit(&prepared);
     ftl_queue_destroy(queue);
     ftl_device_close(device);
@@ -340,8 +340,10 @@ ftl_status ftl_session_get_output(ftl_session *session, int32_t i, void *data, s
 
 static ftl_run_args args_of(const ftl_session *s)
 {
-    return (ftl_run_args){ .struct_size = sizeof(ftl_run_args), .inputs = s->inputs,
-                           .outputs = s->outputs, .workspace = s->workspace,
+    return (ftl_run_args){ .struct_size = sizeof(ftl_run_args),
+                           .inputs = s->inputs,
+                           .outputs = s->outputs,
+                           .workspace = s->workspace,
                            .host_params = s->host_params };
 }
 
@@ -389,7 +391,8 @@ ftl_status ftl_session_profile(ftl_session *session, int32_t n_runs, const ftl_s
         ftl_op_cost cost;
         ftl_node_cost(session->prepared.slice, &v->nodes[n], NULL, &cost);
         session->nodes[n] = (ftl_session_node){ .op = ftl_op_get_info(v->nodes[n].op)->name,
-                                                .name = v->nodes[n].name, .flops = cost.flops,
+                                                .name = v->nodes[n].name,
+                                                .flops = cost.flops,
                                                 .bytes = cost.bytes_read + cost.bytes_written };
     }
     if (n_runs > 0) {

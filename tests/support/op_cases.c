@@ -8,11 +8,11 @@
 #include "core/emit.h"
 
 /* Zeros of both signs, ties of rounding, borders of the integer types, NaN and infinities. */
-static const double edges[] = { 0,     -0.0,   1,     -1,     0.5,    -0.5,       1.5,
-                                2.5,   -2.5,   3.5,   NAN,    1e30,   INFINITY,   -INFINITY,
-                                1e-30, -1e-30, -1e30, 127.5,  128,    -128.5,     -129,
-                                255.7, 256,    3e9,   1e19,   2e19,   2147483648, -2147483648.0,
-                                -1e19, 65504,  7,     -7,     -32769, 65536,      4294967296 };
+static const double edges[] = { 0,     -0.0,   1,     -1,    0.5,    -0.5,       1.5,
+                                2.5,   -2.5,   3.5,   NAN,   1e30,   INFINITY,   -INFINITY,
+                                1e-30, -1e-30, -1e30, 127.5, 128,    -128.5,     -129,
+                                255.7, 256,    3e9,   1e19,  2e19,   2147483648, -2147483648.0,
+                                -1e19, 65504,  7,     -7,    -32769, 65536,      4294967296 };
 enum { N_EDGES = sizeof edges / sizeof edges[0] };
 
 static int32_t add_source(ftl_op_build *b, ftl_tensor_kind kind, const ftl_tensor_desc *desc,
@@ -45,8 +45,7 @@ int32_t ftl_op_source_list(ftl_op_build *b, ftl_dtype dtype, int32_t rank, const
                            const double *values, int32_t n)
 {
     const ftl_tensor_desc desc = desc_of(dtype, rank, dim);
-    return add_source(b, FTL_TENSOR_INPUT, &desc,
-                      (ftl_op_fill){ .values = values, .n_values = n });
+    return add_source(b, FTL_TENSOR_INPUT, &desc, (ftl_op_fill){ .values = values, .n_values = n });
 }
 
 int32_t ftl_op_source(ftl_op_build *b, ftl_tensor_kind kind, ftl_dtype dtype, int32_t rank,
@@ -54,8 +53,7 @@ int32_t ftl_op_source(ftl_op_build *b, ftl_tensor_kind kind, ftl_dtype dtype, in
 {
     if (dtype == FTL_DTYPE_BOOL) return ftl_op_source_range(b, kind, dtype, rank, dim, 0, 2);
     if (b->of->range[0] < b->of->range[1])
-        return ftl_op_source_range(b, kind, dtype, rank, dim, b->of->range[0],
-                                   b->of->range[1]);
+        return ftl_op_source_range(b, kind, dtype, rank, dim, b->of->range[0], b->of->range[1]);
     return ftl_op_source_list(b, dtype, rank, dim, edges, N_EDGES);
 }
 
@@ -208,8 +206,7 @@ static void build_concat(ftl_op_build *b)
     ftl_attr attr = ftl_attr_blank();
     int32_t in[5];
     attr.axis.axis = 1;
-    for (int32_t i = 0; i < b->of->variant; i++)
-        in[i] = input(b, FTL_DIMS(2, 1 + i % 2 * 2, 3));
+    for (int32_t i = 0; i < b->of->variant; i++) in[i] = input(b, FTL_DIMS(2, 1 + i % 2 * 2, 3));
     result(b, ftl_graph_add(b->graph, FTL_OP_concat, &attr, in, b->of->variant));
 }
 
@@ -222,7 +219,8 @@ static void build_iota(ftl_op_build *b)
     attr.shape.dim[1] = 300;
     attr.shape.axis = b->of->variant;
     /* a graph without a source is no slice of a model: the numbers are joined by one */
-    const int32_t x = input(b, FTL_DIMS(1, 1)), y = ftl_graph_add(b->graph, FTL_OP_iota, &attr, NULL, 0);
+    const int32_t x = input(b, FTL_DIMS(1, 1)),
+                  y = ftl_graph_add(b->graph, FTL_OP_iota, &attr, NULL, 0);
     result(b, y);
     result(b, x);
 }
@@ -234,8 +232,7 @@ static void build_gather(ftl_op_build *b)
     ftl_attr attr = ftl_attr_blank();
     attr.axis.axis = b->of->variant % 10;
     const int32_t x = input(b, FTL_DIMS(4, 5, 3));
-    const int32_t i = b->of->variant >= 20
-                          ? ftl_op_source_list(b, FTL_DTYPE_I32, 0, NULL, index, 8)
+    const int32_t i = b->of->variant >= 20 ? ftl_op_source_list(b, FTL_DTYPE_I32, 0, NULL, index, 8)
                       : b->of->variant >= 10
                           ? ftl_op_source_list(b, FTL_DTYPE_I64, FTL_DIMS(2, 4), index, 8)
                           : ftl_op_source_list(b, FTL_DTYPE_I32, FTL_DIMS(8), index, 8);
@@ -263,8 +260,8 @@ static void build_reduce(ftl_op_build *b)
     ftl_attr attr = ftl_attr_blank();
     attr.reduce.axes = (uint32_t)b->of->variant % 100;
     attr.reduce.keep = b->of->variant / 100 % 10;
-    const int32_t x = b->of->variant >= 1000 ? input(b, FTL_DIMS(3, 0, 5))
-                                             : input(b, FTL_DIMS(3, 37, 5));
+    const int32_t x =
+        b->of->variant >= 1000 ? input(b, FTL_DIMS(3, 0, 5)) : input(b, FTL_DIMS(3, 37, 5));
     result(b, ftl_graph_add(b->graph, b->of->op, &attr, &x, 1));
 }
 
@@ -279,8 +276,8 @@ static void build_arg_max(ftl_op_build *b)
 /* A row of the largest twice, of -inf alone, with NaN in the middle. */
 static void build_arg_max_ties(ftl_op_build *b)
 {
-    static const double rows[] = { 1,         3,         2,         3,   -INFINITY, -INFINITY,
-                                   -INFINITY, -INFINITY, INFINITY,  NAN, 2,         NAN };
+    static const double rows[] = { 1,         3,         2,        3,   -INFINITY, -INFINITY,
+                                   -INFINITY, -INFINITY, INFINITY, NAN, 2,         NAN };
     ftl_attr attr = ftl_attr_blank();
     attr.axis.axis = 1;
     result(b, FTL_ADD(b->graph, arg_max, &attr,
@@ -291,63 +288,72 @@ static void build_arg_max_ties(ftl_op_build *b)
 
 /* The range comes last, because it is two arguments once it is expanded. */
 #define CASE(op, build, dtype, variant, tolerance, ...)                                            \
-    { FTL_OP_##op, #op " " #dtype " " #variant, build, FTL_DTYPE_##dtype, variant, tolerance,      \
+    { FTL_OP_##op,    #op " " #dtype " " #variant, build, FTL_DTYPE_##dtype, variant, tolerance,   \
       { __VA_ARGS__ } },
 /* Ranges of the inputs; EDGES: the list above. */
 #define EDGES 0, 0
-#define B(op, dtype, variant, tolerance, ...) CASE(op, build_binary, dtype, variant, tolerance, __VA_ARGS__)
-#define U(op, dtype, variant, tolerance, ...) CASE(op, build_unary, dtype, variant, tolerance, __VA_ARGS__)
+#define B(op, dtype, variant, tolerance, ...)                                                      \
+    CASE(op, build_binary, dtype, variant, tolerance, __VA_ARGS__)
+#define U(op, dtype, variant, tolerance, ...)                                                      \
+    CASE(op, build_unary, dtype, variant, tolerance, __VA_ARGS__)
 #define C(op, build, dtype, variant, ...) CASE(op, build, dtype, variant, 0, __VA_ARGS__)
-#define TWO -2, 2
-#define POSITIVE 0.1, 9
-#define WIDE -50, 50
-#define FOUR -4, 4
-#define NINE -9, 9
-#define THOUSAND -1000, 1000
-#define SIX -6, 6
-#define SMALL -1.2, 1.2
-#define BYTES 0, 200
+#define TWO                               -2, 2
+#define POSITIVE                          0.1, 9
+#define WIDE                              -50, 50
+#define FOUR                              -4, 4
+#define NINE                              -9, 9
+#define THOUSAND                          -1000, 1000
+#define SIX                               -6, 6
+#define SMALL                             -1.2, 1.2
+#define BYTES                             0, 200
 
 /* Of integers and floats alike. */
 #define ARITHMETIC(op)                                                                             \
-    B(op, F32, 0, 0, TWO) B(op, F32, 1, 0, EDGES) B(op, F32, 2, 0, TWO) B(op, F32, 3, 0, TWO)            \
-    B(op, F32, 4, 0, TWO) B(op, F64, 1, 0, EDGES) B(op, F16, 0, 0, TWO) B(op, BF16, 1, 0, EDGES)       \
-    B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I16, 1, 0, EDGES)                          \
-    B(op, U16, 1, 0, EDGES) B(op, I32, 1, 0, EDGES) B(op, U32, 1, 0, EDGES)                        \
-    B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES) B(op, BOOL, 1, 0, TWO)
+    B(op, F32, 0, 0, TWO)                                                                          \
+    B(op, F32, 1, 0, EDGES) B(op, F32, 2, 0, TWO) B(op, F32, 3, 0, TWO) B(op, F32, 4, 0, TWO)      \
+        B(op, F64, 1, 0, EDGES) B(op, F16, 0, 0, TWO) B(op, BF16, 1, 0, EDGES)                     \
+            B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I16, 1, 0, EDGES)                  \
+                B(op, U16, 1, 0, EDGES) B(op, I32, 1, 0, EDGES) B(op, U32, 1, 0, EDGES)            \
+                    B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES) B(op, BOOL, 1, 0, TWO)
 #define BITS(op)                                                                                   \
-    B(op, BOOL, 1, 0, TWO) B(op, BOOL, 3, 0, TWO) B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES)        \
-    B(op, I32, 1, 0, EDGES) B(op, U32, 2, 0, WIDE) B(op, I64, 1, 0, EDGES)                         \
-    B(op, U64, 1, 0, EDGES)
+    B(op, BOOL, 1, 0, TWO)                                                                         \
+    B(op, BOOL, 3, 0, TWO) B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I32, 1, 0, EDGES)   \
+        B(op, U32, 2, 0, WIDE) B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES)
 #define NUMERIC1(op)                                                                               \
-    U(op, F32, 1, 0, EDGES) U(op, F32, 0, 0, TWO) U(op, F64, 1, 0, EDGES) U(op, F16, 1, 0, EDGES)    \
-    U(op, BF16, 4, 0, TWO) U(op, I8, 1, 0, EDGES) U(op, U8, 1, 0, EDGES) U(op, I32, 1, 0, EDGES)     \
-    U(op, I64, 1, 0, EDGES) U(op, U64, 1, 0, EDGES) U(op, BOOL, 2, 0, TWO)
-#define FLOAT1(op, ...)                                                                          \
-    U(op, F32, 2, 0, __VA_ARGS__) U(op, F32, 0, 0, __VA_ARGS__) U(op, F64, 2, 1e-12, __VA_ARGS__)                    \
-    U(op, F16, 1, 0, __VA_ARGS__) U(op, BF16, 2, 0, __VA_ARGS__)
+    U(op, F32, 1, 0, EDGES)                                                                        \
+    U(op, F32, 0, 0, TWO) U(op, F64, 1, 0, EDGES) U(op, F16, 1, 0, EDGES) U(op, BF16, 4, 0, TWO)   \
+        U(op, I8, 1, 0, EDGES) U(op, U8, 1, 0, EDGES) U(op, I32, 1, 0, EDGES)                      \
+            U(op, I64, 1, 0, EDGES) U(op, U64, 1, 0, EDGES) U(op, BOOL, 2, 0, TWO)
+#define FLOAT1(op, ...)                                                                            \
+    U(op, F32, 2, 0, __VA_ARGS__)                                                                  \
+    U(op, F32, 0, 0, __VA_ARGS__) U(op, F64, 2, 1e-12, __VA_ARGS__) U(op, F16, 1, 0, __VA_ARGS__)  \
+        U(op, BF16, 2, 0, __VA_ARGS__)
 #define CONVERT(from, to) C(convert, build_convert, from, FTL_DTYPE_##to, EDGES)
 #define CONVERT_FROM(from)                                                                         \
-    CONVERT(from, F32) CONVERT(from, F16) CONVERT(from, BF16) CONVERT(from, F64)                   \
-    CONVERT(from, I8) CONVERT(from, U8) CONVERT(from, I16) CONVERT(from, U16) CONVERT(from, I32)   \
-    CONVERT(from, U32) CONVERT(from, I64) CONVERT(from, U64) CONVERT(from, BOOL)
+    CONVERT(from, F32)                                                                             \
+    CONVERT(from, F16) CONVERT(from, BF16) CONVERT(from, F64) CONVERT(from, I8) CONVERT(from, U8)  \
+        CONVERT(from, I16) CONVERT(from, U16) CONVERT(from, I32) CONVERT(from, U32)                \
+            CONVERT(from, I64) CONVERT(from, U64) CONVERT(from, BOOL)
 #define MOVED(op, build, variant)                                                                  \
-    C(op, build, F32, variant, TWO) C(op, build, BF16, variant, TWO) C(op, build, I64, variant, WIDE)  \
-    C(op, build, U8, variant, BYTES) C(op, build, BOOL, variant, TWO)
+    C(op, build, F32, variant, TWO)                                                                \
+    C(op, build, BF16, variant, TWO) C(op, build, I64, variant, WIDE)                              \
+        C(op, build, U8, variant, BYTES) C(op, build, BOOL, variant, TWO)
 #define ACT(kind)                                                                                  \
-    C(activation, build_activation, F32, FTL_ACT_##kind, SIX)                                    \
-    C(activation, build_activation, BF16, FTL_ACT_##kind, SIX)                                   \
+    C(activation, build_activation, F32, FTL_ACT_##kind, SIX)                                      \
+    C(activation, build_activation, BF16, FTL_ACT_##kind, SIX)                                     \
     C(activation, build_activation, F64, FTL_ACT_##kind, SIX)
 #define REDUCED(op)                                                                                \
-    C(op, build_reduce, F32, 2, TWO) C(op, build_reduce, F32, 105, TWO)                                \
-    C(op, build_reduce, F32, 7, SMALL) C(op, build_reduce, F32, 0, TWO)                          \
-    C(op, build_reduce, F32, 1002, TWO) C(op, build_reduce, BF16, 4, SMALL)                      \
-    C(op, build_reduce, F16, 4, SMALL) C(op, build_reduce, F64, 5, SMALL)
+    C(op, build_reduce, F32, 2, TWO)                                                               \
+    C(op, build_reduce, F32, 105, TWO) C(op, build_reduce, F32, 7, SMALL)                          \
+        C(op, build_reduce, F32, 0, TWO) C(op, build_reduce, F32, 1002, TWO)                       \
+            C(op, build_reduce, BF16, 4, SMALL) C(op, build_reduce, F16, 4, SMALL)                 \
+                C(op, build_reduce, F64, 5, SMALL)
 #define REDUCED_EXACT(op)                                                                          \
-    C(op, build_reduce, I8, 2, EDGES) C(op, build_reduce, U8, 4, EDGES)                            \
-    C(op, build_reduce, I32, 107, EDGES) C(op, build_reduce, I64, 1, EDGES)                        \
-    C(op, build_reduce, U64, 1002, EDGES) C(op, build_reduce, I16, 1002, TWO)                        \
-    C(op, build_reduce, BOOL, 2, TWO) C(op, build_reduce, BOOL, 1002, TWO)
+    C(op, build_reduce, I8, 2, EDGES)                                                              \
+    C(op, build_reduce, U8, 4, EDGES) C(op, build_reduce, I32, 107, EDGES)                         \
+        C(op, build_reduce, I64, 1, EDGES) C(op, build_reduce, U64, 1002, EDGES)                   \
+            C(op, build_reduce, I16, 1002, TWO) C(op, build_reduce, BOOL, 2, TWO)                  \
+                C(op, build_reduce, BOOL, 1002, TWO)
 
 /* clang-format off */
 const ftl_op_case ftl_op_cases[] = {

@@ -69,7 +69,10 @@ int32_t ftl_op_source_range(ftl_op_build *b, ftl_tensor_kind kind, ftl_dtype dty
 int32_t ftl_op_source_list(ftl_op_build *b, ftl_dtype dtype, int32_t rank, const int64_t *dim,
                            const double *values, int32_t n);
 #define FTL_DIMS(...)                                                                              \
-    (int32_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]){ __VA_ARGS__ }
+    (int32_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[])             \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
 /* Runs the case on the device; 0 when all is close, else 1 and the reason is printed. */
 int ftl_op_case_check(ftl_device *device, const ftl_op_case *of);

@@ -160,8 +160,8 @@ void ftl_build_norm(ftl_op_build *b)
 /* 0: last axis; 1: a middle axis; 2: rows with -inf, one of nothing else. */
 void ftl_build_softmax(ftl_op_build *b)
 {
-    static const double rows[] = { 1,         2,         -INFINITY, 3,        -INFINITY, -INFINITY,
-                                   -INFINITY, -INFINITY, 0,         1,        2,         3 };
+    static const double rows[] = { 1,         2,         -INFINITY, 3, -INFINITY, -INFINITY,
+                                   -INFINITY, -INFINITY, 0,         1, 2,         3 };
     ftl_attr attr = ftl_attr_blank();
     attr.norm.axis = b->of->variant == 1 ? 1 : 2;
     const int32_t x = b->of->variant == 2
@@ -233,10 +233,11 @@ void ftl_build_adam(ftl_op_build *b)
 {
     static const double steps[] = { 1, 1000 };
     ftl_attr attr = ftl_attr_blank();
-    attr.adam = (ftl_attr_adam){ .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
-                                 .weight_decay = b->of->variant ? 0.01 : 0 };
-    int32_t in[6] = { input(b, FTL_DIMS(7, 9)), input(b, FTL_DIMS(7, 9)),
-                      input(b, FTL_DIMS(7, 9)), positive(b, FTL_DIMS(7, 9)) };
+    attr.adam = (ftl_attr_adam){
+        .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = b->of->variant ? 0.01 : 0
+    };
+    int32_t in[6] = { input(b, FTL_DIMS(7, 9)), input(b, FTL_DIMS(7, 9)), input(b, FTL_DIMS(7, 9)),
+                      positive(b, FTL_DIMS(7, 9)) };
     in[4] = ftl_op_source_range(b, FTL_TENSOR_INPUT, FTL_DTYPE_F32, 0, NULL, 1e-3, 1e-2);
     in[5] = ftl_op_source_list(b, FTL_DTYPE_I32, 0, NULL, &steps[b->of->variant], 1);
     const int32_t w = ftl_graph_add(b->graph, FTL_OP_adam, &attr, in, 6);

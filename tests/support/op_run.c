@@ -86,7 +86,8 @@ static ftl_status judge(op_run *r)
             return ftl_fail(FTL_ENOMEM, "no memory for a case");
         }
     }
-    const ftl_status s = ftl_eval_graph(wide, (const void *const *)r->wide_in, (void *const *)r->want);
+    const ftl_status s =
+        ftl_eval_graph(wide, (const void *const *)r->wide_in, (void *const *)r->want);
     ftl_graph_destroy(wide);
     return s;
 }
@@ -111,8 +112,10 @@ static ftl_status run_on(op_run *r, ftl_device *device)
     ftl_buffer *workspace = NULL;
     const ftl_tensor_desc room = { FTL_DTYPE_U8, 1, { (int64_t)info.workspace_bytes } };
     if (info.workspace_bytes) FTL_TRY(ftl_buffer_create(&workspace, device, &room));
-    const ftl_run_args args = { .struct_size = sizeof args, .inputs = r->cells,
-                                .outputs = r->results, .workspace = workspace };
+    const ftl_run_args args = { .struct_size = sizeof args,
+                                .inputs = r->cells,
+                                .outputs = r->results,
+                                .workspace = workspace };
     ftl_status s = ftl_program_run(r->program, r->queue, &args, NULL);
     ftl_buffer_destroy(workspace);
     for (int32_t i = 0; s == FTL_OK && i < v->n_outputs; i++)

@@ -12,11 +12,11 @@ void ftl_test_assert_status(ftl_status got, ftl_status want, const char *call, c
 {
     if (got != want)
         print_error("%s\n  gave %s, wanted %s: %s (%s)\n", call, ftl_status_name(got),
-                    ftl_status_name(want), got ? ftl_error_text() : "", got ? ftl_error_place() : "");
+                    ftl_status_name(want), got ? ftl_error_text() : "",
+                    got ? ftl_error_place() : "");
     else if (got != FTL_OK && ftl_error_text()[0] == 0)
         print_error("%s\n  failed without a sentence\n", call);
-    else
-        return;
+    else return;
     _fail(file, line);
 }
 
@@ -85,9 +85,10 @@ void ftl_test_assert_close_f32(const float *got, const float *want, size_t n, do
         if (isnan(want[i]) && isnan(got[i])) continue;
         if (got[i] == want[i]) continue;
         if (fabs((double)got[i] - want[i]) <= tolerance * scale) continue;
-        print_error("%s: index %zu of %zu: got %.9g, want %.9g, off %.3g (%.0f ulp), allowed %.3g\n",
-                    what, i, n, got[i], want[i], fabs((double)got[i] - want[i]), ulps(got[i], want[i]),
-                    tolerance * scale);
+        print_error(
+            "%s: index %zu of %zu: got %.9g, want %.9g, off %.3g (%.0f ulp), allowed %.3g\n", what,
+            i, n, got[i], want[i], fabs((double)got[i] - want[i]), ulps(got[i], want[i]),
+            tolerance * scale);
         fail();
     }
 }

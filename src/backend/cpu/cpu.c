@@ -32,7 +32,8 @@ static void cpu_close(ftl_device *device)
 /* The kernels of the best instruction set that is allowed. */
 static bool pick_kernels(cpu_device *d)
 {
-    static const uint32_t best_first[] = { FTL_ISA_AVX512, FTL_ISA_AVX2, FTL_ISA_NEON, FTL_ISA_ANY };
+    static const uint32_t best_first[] = { FTL_ISA_AVX512, FTL_ISA_AVX2, FTL_ISA_NEON,
+                                           FTL_ISA_ANY };
     for (size_t i = 0; i < sizeof best_first / sizeof best_first[0]; i++)
         if ((d->isa & best_first[i]) == best_first[i] &&
             ftl_gemm_kernel_get(&d->gemm, best_first[i]))
@@ -91,8 +92,11 @@ static ftl_status cpu_info(ftl_device *device, ftl_device_info *out)
     ftl_cpu_name(out->name, sizeof out->name);
     out->memory_bytes = topology->memory_total_bytes;
     out->free_bytes = topology->memory_usable_bytes;
-    if (d->memory_limit_bytes && d->memory_limit_bytes < out->free_bytes)
-        out->free_bytes = d->memory_limit_bytes;
+    const uint64_t used = __atomic_load_n(&d->used_bytes, __ATOMIC_RELAXED);
+    const uint64_t left = d->memory_limit_bytes > used ? d->memory_limit_bytes - used : 0;
+    if (d->memory_limit_bytes && d->memory_limit_bytes < out->memory_bytes)
+        out->memory_bytes = d->memory_limit_bytes;
+    if (d->memory_limit_bytes && left < out->free_bytes) out->free_bytes = left;
     out->dtype_mask = 1u << FTL_DTYPE_F32 | 1u << FTL_DTYPE_I32 | 1u << FTL_DTYPE_I64 |
                       1u << FTL_DTYPE_BOOL | 1u << FTL_DTYPE_U8 | 1u << FTL_DTYPE_I8;
     ftl_topology_destroy(topology);
@@ -101,24 +105,45 @@ static ftl_status cpu_info(ftl_device *device, ftl_device_info *out)
 
 /* ---- cells --------------------------------------------------------------------------------- */
 
+/* Counts the bytes of a new cell against the device's limit. */
+static ftl_status take_bytes(cpu_device *d, size_t bytes)
+{
+    const uint64_t used = __atomic_add_fetch(&d->used_bytes, bytes, __ATOMIC_RELAXED);
+    if (!d->memory_limit_bytes || used <= d->memory_limit_bytes) return FTL_OK;
+    __atomic_sub_fetch(&d->used_bytes, bytes, __ATOMIC_RELAXED);
+    return ftl_fail(FTL_ENOMEM, "no %zu bytes for a cell: %llu of the limit of %llu are in use", bytes,
+                    (unsigned long long)(used - bytes), (unsigned long long)d->memory_limit_bytes);
+}
+
+static void give_bytes(ftl_device *device, size_t bytes)
+{
+    __atomic_sub_fetch(&((cpu_device *)device)->used_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 /* Large cells come page by page from the system, small ones from the heap. */
 static ftl_status make_buffer(cpu_buffer **out, ftl_device *device, const ftl_tensor_desc *desc,
                               size_t bytes, void *host)
 {
-    cpu_buffer *b = *out = ftl_calloc(1, sizeof *b);
-    if (!b) return ftl_fail(FTL_ENOMEM, "no memory for a cell");
-    b->base = (ftl_buffer){ .device = device, .desc = *desc, .bytes = bytes };
-    b->is_wrapped = host != NULL;
-    b->is_pages = bytes > SMALL_BYTES;
-    if (host)
-        b->data = host;
-    else if (b->is_pages)
-        b->data = ftl_pages_alloc(bytes);
-    else if ((b->owned = ftl_calloc(1, bytes + LINE)) != NULL)
-        b->data = (void *)(((uintptr_t)b->owned + LINE - 1) / LINE * LINE);
-    if (b->data) return FTL_OK;
-    ftl_free(b);
     *out = NULL;
+    if (!host) FTL_TRY(take_bytes((cpu_device *)device, bytes));
+    cpu_buffer *b = ftl_calloc(1, sizeof *b);
+    if (b) {
+        b->base = (ftl_buffer){ .device = device, .desc = *desc, .bytes = bytes };
+        b->is_wrapped = host != NULL;
+        b->is_pages = !host && bytes > SMALL_BYTES;
+        if (host)
+            b->data = host;
+        else if (b->is_pages)
+            b->data = ftl_pages_alloc(bytes);
+        else if ((b->owned = ftl_calloc(1, bytes + LINE)) != NULL)
+            b->data = (void *)(((uintptr_t)b->owned + LINE - 1) / LINE * LINE);
+    }
+    if (b && b->data) {
+        *out = b;
+        return FTL_OK;
+    }
+    ftl_free(b);
+    if (!host) give_bytes(device, bytes);
     return ftl_fail(FTL_ENOMEM, "the CPU has no %zu bytes for a cell", bytes);
 }
 
@@ -147,7 +172,8 @@ static ftl_status cpu_buffer_wrap(ftl_buffer **out, ftl_device *device, const ft
 static void cpu_buffer_destroy(ftl_buffer *buffer)
 {
     cpu_buffer *b = (cpu_buffer *)buffer;
-    if (!b->is_wrapped && b->is_pages) ftl_pages_free(b->data, b->base.bytes);
+    if (!b->is_wrapped) give_bytes(buffer->device, buffer->bytes);
+    if (b->is_pages) ftl_pages_free(b->data, b->base.bytes);
     ftl_free(b->owned);
     ftl_free(b);
 }

@@ -22,12 +22,13 @@ extern "C" {
 
 typedef struct cpu_device {
     ftl_device base;
-    ftl_gemm_kernel gemm; /* of the best ISA allowed when the device was opened */
+    ftl_gemm_kernel gemm;          /* of the best ISA allowed when the device was opened */
     const struct ftl_ops_f32 *ops; /* likewise: everything that is no product */
     ftl_gemm_caches caches;
     uint32_t isa;
     uint32_t n_cores; /* threads when nobody says otherwise */
-    uint64_t memory_limit_bytes;
+    uint64_t memory_limit_bytes; /* of cells; 0: none */
+    uint64_t used_bytes;         /* by cells of our own; atomic */
 } cpu_device;
 
 typedef struct cpu_buffer {
@@ -87,6 +88,7 @@ typedef struct cpu_compile {
     const ftl_graph *graph;
     const ftl_graph_view *view;
     ftl_arena *arena;
+    const int32_t *wanted_layout; /* of each source, already chosen; NULL: free */
     size_t *node_scratch; /* most bytes any step of the node needs, all threads together */
 } cpu_compile;
 

@@ -7,9 +7,19 @@
 static ftl_conv2d_shape conv_shape(int32_t layout, const ftl_tensor_desc *w)
 {
     const int64_t groups = layout >> CPU_LAYOUT_SHIFT;
-    return (ftl_conv2d_shape){ .ic = w->dim[1] * groups, .oc = w->dim[0], .kh = w->dim[2],
-                               .kw = w->dim[3], .ih = 1, .iw = 1, .oh = 1, .ow = 1, .stride_h = 1,
-                               .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .groups = groups };
+    return (ftl_conv2d_shape){ .ic = w->dim[1] * groups,
+                               .oc = w->dim[0],
+                               .kh = w->dim[2],
+                               .kw = w->dim[3],
+                               .ih = 1,
+                               .iw = 1,
+                               .oh = 1,
+                               .ow = 1,
+                               .stride_h = 1,
+                               .stride_w = 1,
+                               .dilation_h = 1,
+                               .dilation_w = 1,
+                               .groups = groups };
 }
 
 ftl_status cpu_layout_bytes(const cpu_device *device, int32_t layout, const ftl_tensor_desc *desc,

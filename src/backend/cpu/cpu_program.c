@@ -112,6 +112,8 @@ static void choose_layouts(cpu_compile *c)
         }
         for (int32_t o = 0; o < v->n_outputs; o++)
             if (v->outputs[o].tensor == v->sources[s]) agreed = 0;
+        /* Row-major is always read; device.h refuses any other wish that is not ours. */
+        if (c->wanted_layout && c->wanted_layout[s] == 0) agreed = 0;
         c->program->layout[s] = agreed > 0 ? agreed : 0;
     }
 }
@@ -165,10 +167,13 @@ static ftl_status order_steps(cpu_program *p)
     return FTL_OK;
 }
 
-static ftl_status build_program(cpu_device *d, cpu_program *p)
+static ftl_status build_program(cpu_device *d, cpu_program *p, const int32_t *wanted_layout)
 {
-    cpu_compile c = { .device = d, .program = p, .graph = p->slice,
-                      .view = ftl_graph_get_view(p->slice), .arena = &p->arena };
+    cpu_compile c = { .device = d,
+                      .program = p,
+                      .graph = p->slice,
+                      .view = ftl_graph_get_view(p->slice),
+                      .arena = &p->arena };
     p->layout = ftl_arena_array(&p->arena, (size_t)c.view->n_sources + 1, sizeof *p->layout);
     c.node_scratch = ftl_calloc((size_t)c.view->n_nodes + 1, sizeof *c.node_scratch);
     ftl_status s = FTL_OK;
@@ -177,9 +182,12 @@ static ftl_status build_program(cpu_device *d, cpu_program *p)
         choose_layouts(&c);
         s = prepare_steps(&c);
     }
-    const ftl_memplan_options o = { .struct_size = sizeof o, .alignment = LINE,
-                                    .may_overwrite = may_overwrite, .scratch_bytes = node_scratch,
-                                    .arg = &c, .concat_in_place = true };
+    const ftl_memplan_options o = { .struct_size = sizeof o,
+                                    .alignment = LINE,
+                                    .may_overwrite = may_overwrite,
+                                    .scratch_bytes = node_scratch,
+                                    .arg = &c,
+                                    .concat_in_place = true };
     if (s == FTL_OK) s = ftl_memplan_init(&p->plan, p->slice, &o);
     if (s == FTL_OK) s = order_steps(p);
     ftl_free(c.node_scratch);
@@ -215,7 +223,7 @@ ftl_status cpu_compile_slice(ftl_program **out, ftl_device *device, const ftl_gr
     p->base.device = device;
     p->n_threads = options->n_threads ? options->n_threads : d->n_cores;
     ftl_status s = ftl_pass_dead(&p->slice, slice, false); /* a copy of our own */
-    if (s == FTL_OK) s = build_program(d, p);
+    if (s == FTL_OK) s = build_program(d, p, options->weight_layout);
     if (s != FTL_OK) {
         cpu_program_destroy(&p->base);
         return s;
@@ -299,7 +307,8 @@ static void walk_steps(void *arg, int thread, int n_threads)
     }
 }
 
-static void *resolve(const cpu_program *p, const ftl_run_args *args, char *workspace, int32_t tensor)
+static void *resolve(const cpu_program *p, const ftl_run_args *args, char *workspace,
+                     int32_t tensor)
 {
     const ftl_place *place = &p->plan.place[tensor];
     const ftl_tensor *t = ftl_graph_peek(p->slice, tensor);
@@ -316,7 +325,8 @@ static void *resolve(const cpu_program *p, const ftl_run_args *args, char *works
     return NULL;
 }
 
-static void resolve_all(const cpu_program *p, const ftl_run_args *args, char *workspace, void **data)
+static void resolve_all(const cpu_program *p, const ftl_run_args *args, char *workspace,
+                        void **data)
 {
     const ftl_graph_view *v = ftl_graph_get_view(p->slice);
     for (int32_t t = 0; t < v->n_tensors; t++) data[t] = resolve(p, args, workspace, t);
@@ -328,8 +338,8 @@ static void resolve_all(const cpu_program *p, const ftl_run_args *args, char *wo
     }
 }
 
-static ftl_status run_program(const ftl_program *program, ftl_queue *queue, const ftl_run_args *args,
-                              double *seconds_of_node)
+static ftl_status run_program(const ftl_program *program, ftl_queue *queue,
+                              const ftl_run_args *args, double *seconds_of_node)
 {
     const cpu_program *p = (const cpu_program *)program;
     const cpu_queue *q = (const cpu_queue *)queue;
@@ -340,15 +350,19 @@ static ftl_status run_program(const ftl_program *program, ftl_queue *queue, cons
     char *workspace = ((cpu_buffer *)args->workspace)->data;
     void **data = (void **)(workspace + p->table_offset);
     resolve_all(p, args, workspace, data);
-    walk w = { .program = p, .seconds_of_node = seconds_of_node,
-               .run = { .data = data, .workspace = workspace, .pool = q->pool,
+    walk w = { .program = p,
+               .seconds_of_node = seconds_of_node,
+               .run = { .data = data,
+                        .workspace = workspace,
+                        .pool = q->pool,
                         .host_params = args->host_params } };
     ftl_pool_run(q->pool, walk_steps, &w);
     if (w.run.status != FTL_OK) return (ftl_status)w.run.status;
     for (int32_t i = 0; i < p->plan.n_copies; i++) {
         const ftl_memplan_copy *copy = &p->plan.copies[i];
         const cpu_buffer *to = (const cpu_buffer *)args->outputs[copy->output];
-        memcpy(to->data, data[copy->tensor], ftl_desc_bytes_checked(&v->tensors[copy->tensor].desc));
+        memcpy(to->data, data[copy->tensor],
+               ftl_desc_bytes_checked(&v->tensors[copy->tensor].desc));
     }
     return FTL_OK;
 }

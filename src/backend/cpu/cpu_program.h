@@ -20,7 +20,7 @@ ftl_status cpu_program_run(const ftl_program *program, ftl_queue *queue, const f
                            ftl_event **done);
 void cpu_program_destroy(ftl_program *program);
 extern const ftl_profile_extension cpu_profile_extension;
-extern const ftl_bench_extension cpu_bench_extension; /* bench.c */
+extern const ftl_bench_extension cpu_bench_extension; /* cpu_bench.c */
 
 /* Bytes of a weight in a packed layout, and the packing (src: row-major). */
 ftl_status cpu_layout_bytes(const cpu_device *device, int32_t layout, const ftl_tensor_desc *desc,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of bench.h, compiled for any CPU. */
+/* The kernels of cpu_bench.h, compiled for any CPU. */
 #include "backend/cpu/k_vec_any.h"
 
 #define K_CHAINS 10 /* of 16 registers */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* k_bench_f32.h - the source of the kernels of bench.h; not alone: a file of one instruction set
+/* k_bench_f32.h - the source of the kernels of cpu_bench.h; not alone: a file of one instruction set
  * includes its vector layer and defines K_CHAINS, K_TABLE and K_ISA before.
  * K_CHAINS: at least latency x units of the multiply-add, and few enough to stay in registers. */
-#include "backend/cpu/bench.h"
+#include "backend/cpu/cpu_bench.h"
 #include "base/cpuid.h"
 
 static void peak(float *state, int64_t n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of bench.h, compiled for AVX2. */
+/* The kernels of cpu_bench.h, compiled for AVX2. */
 #include "backend/cpu/k_vec_avx2.h"
 
 #define K_CHAINS 12 /* 5 cycles x 2 units, of 16 registers */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of bench.h, compiled for NEON. */
+/* The kernels of cpu_bench.h, compiled for NEON. */
 #include "backend/cpu/k_vec_neon.h"
 
 #define K_CHAINS 24 /* 4 cycles x 4 units, of 32 registers */

@@ -202,8 +202,11 @@ static void power_row(float *out, const float *a, int64_t sa, const float *b, in
     if (sb == 0 && e == 2.0f) {
         zip(v_mul2, out, a, sa, a, sa, n);
     } else if (sb == 0 && e == 0.5f) {
-        for (int64_t i = 0; i < n; i++)
-            out[i] = a[i * sa] > 0.0f ? sqrtf(a[i * sa]) : (float)pow(a[i * sa], 0.5);
+        /* Not pow(x, 0.5): the compiler makes a square root of it, which differs here. */
+        for (int64_t i = 0; i < n; i++) {
+            const float x = a[i * sa];
+            out[i] = x == 0.0f ? 0.0f : x == -INFINITY ? INFINITY : sqrtf(x);
+        }
     } else {
         for (int64_t i = 0; i < n; i++) out[i] = (float)pow(a[i * sa], b[i * sb]);
     }

@@ -96,10 +96,10 @@ K_INLINE vf v_tanh(vf x)
     p = v_fma(p, z, v_set(-5.378669873e-02f));
     p = v_fma(p, z, v_set(1.333195865e-01f));
     p = v_fma(p, z, v_set(-3.333329856e-01f));
-    const vf near = v_fma(p * z, x, x);
+    const vf near = v_fma(p * z, size, size);
     const vf grown = v_exp(size + size);
     const vf far = v_set(1.0f) - v_set(2.0f) / (grown + v_set(1.0f));
-    return v_select(v_less(size, v_set(0.6f)), near, v_with_sign(far, x));
+    return v_with_sign(v_select(v_less(size, v_set(0.6f)), near, far), x);
 }
 
 /* x p(x^2) below 1, fit 1e-9; else 1 - exp(q(x)), q = log erfc, fit 3e-11 of erf. */

@@ -57,19 +57,26 @@ static void run_pack(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     (void)chunk;
     (void)scratch;
     const conv_args *a = s->args;
-    ftl_conv2d_f32_pack(&a->job.kernel, &a->job.shape, cpu_shared(s, r),
-                        cpu_in(s, r, 1));
+    ftl_conv2d_f32_pack(&a->job.kernel, &a->job.shape, cpu_shared(s, r), cpu_in(s, r, 1));
 }
 
 static ftl_conv2d_shape shape_of(const ftl_tensor_desc *x, const ftl_tensor_desc *w,
                                  const ftl_tensor_desc *y, const ftl_attr_conv *t)
 {
-    return (ftl_conv2d_shape){ .ic = x->dim[1], .ih = x->dim[2], .iw = x->dim[3],
-                               .oc = y->dim[1], .oh = y->dim[2], .ow = y->dim[3],
-                               .kh = w->dim[2], .kw = w->dim[3],
-                               .stride_h = t->stride[0], .stride_w = t->stride[1],
-                               .pad_top = t->pad[0], .pad_left = t->pad[1],
-                               .dilation_h = t->dilation[0], .dilation_w = t->dilation[1],
+    return (ftl_conv2d_shape){ .ic = x->dim[1],
+                               .ih = x->dim[2],
+                               .iw = x->dim[3],
+                               .oc = y->dim[1],
+                               .oh = y->dim[2],
+                               .ow = y->dim[3],
+                               .kh = w->dim[2],
+                               .kw = w->dim[3],
+                               .stride_h = t->stride[0],
+                               .stride_w = t->stride[1],
+                               .pad_top = t->pad[0],
+                               .pad_left = t->pad[1],
+                               .dilation_h = t->dilation[0],
+                               .dilation_w = t->dilation[1],
                                .groups = t->groups };
 }
 
@@ -125,8 +132,8 @@ static ftl_status prepare_conv(cpu_compile *c, const ftl_node *node)
     a->batch = x->dim[0];
     a->is_depthwise = ftl_conv2d_is_depthwise(&a->job.shape);
     if (!a->is_depthwise && !cpu_layout_of(c, node->in[1]))
-        a->packed_bytes = (size_t)ftl_conv2d_f32_packed_floats(&a->job.kernel, &a->job.shape) *
-                          sizeof(float);
+        a->packed_bytes =
+            (size_t)ftl_conv2d_f32_packed_floats(&a->job.kernel, &a->job.shape) * sizeof(float);
     cut_conv(c, a);
     size_t scratch = (size_t)ftl_conv2d_f32_scratch_floats(&a->job) * sizeof(float);
     if (a->packed_bytes) FTL_TRY(cpu_add_step(c, node, run_pack, 1, a, 0, a->packed_bytes));

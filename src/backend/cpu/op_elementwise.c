@@ -65,8 +65,7 @@ static void run_binary(const cpu_step *s, cpu_run *r, int64_t chunk, void *scrat
 static bool can_binary(const ftl_graph *graph, const ftl_node *node)
 {
     const ftl_dtype dtype = ftl_graph_peek_desc(graph, node->in[0])->dtype;
-    const bool is_logic =
-        node->op == FTL_OP_and || node->op == FTL_OP_or || node->op == FTL_OP_xor;
+    const bool is_logic = node->op == FTL_OP_and || node->op == FTL_OP_or || node->op == FTL_OP_xor;
     return (dtype == FTL_DTYPE_F32 && !is_logic) || ftl_binary_int_has(node->op, dtype);
 }
 
@@ -101,8 +100,8 @@ static void run_select(const cpu_step *s, cpu_run *r, int64_t chunk, void *scrat
     const elementwise_args *a = s->args;
     int64_t begin, end;
     range_of(s, chunk, &begin, &end);
-    k_select(ftl_dtype_bytes(a->dtype), &a->nest, cpu_out(s, r, 0), cpu_in(s, r, 0), cpu_in(s, r, 1),
-             cpu_in(s, r, 2), begin, end);
+    k_select(ftl_dtype_bytes(a->dtype), &a->nest, cpu_out(s, r, 0), cpu_in(s, r, 0),
+             cpu_in(s, r, 1), cpu_in(s, r, 2), begin, end);
 }
 
 static ftl_status prepare_select(cpu_compile *c, const ftl_node *node)
@@ -189,8 +188,9 @@ static void run_keep(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     range_of(s, chunk, &begin, &end);
     char *out = cpu_out(s, r, 0);
     const char *in = cpu_in(s, r, 0);
-    if (out != in) memcpy(out + (size_t)begin * bytes, in + (size_t)begin * bytes,
-                          (size_t)(end - begin) * bytes);
+    if (out != in)
+        memcpy(out + (size_t)begin * bytes, in + (size_t)begin * bytes,
+               (size_t)(end - begin) * bytes);
 }
 
 static ftl_status prepare_keep(cpu_compile *c, const ftl_node *node)

@@ -32,12 +32,12 @@ typedef struct grid {
 typedef struct gemm_args {
     ftl_gemm_job job; /* pointers are filled in at the run */
     grid cut;
-    int64_t batch;                        /* products                                     */
-    int32_t rank;                         /* of the leading dims                          */
-    int64_t dim[FTL_MAX_RANK];            /* leading dims of the output                   */
-    int64_t a_step[FTL_MAX_RANK];         /* floats from one entry of a dim to the next,  */
-    int64_t b_step[FTL_MAX_RANK];         /* 0 where the operand broadcasts               */
-    int32_t weight_layout;                /* of input 1                                   */
+    int64_t batch;                /* products                                     */
+    int32_t rank;                 /* of the leading dims                          */
+    int64_t dim[FTL_MAX_RANK];    /* leading dims of the output                   */
+    int64_t a_step[FTL_MAX_RANK]; /* floats from one entry of a dim to the next,  */
+    int64_t b_step[FTL_MAX_RANK]; /* 0 where the operand broadcasts               */
+    int32_t weight_layout;        /* of input 1                                   */
 } gemm_args;
 
 static int64_t tiles(int64_t size, int64_t tile)
@@ -50,7 +50,9 @@ static int64_t tiles(int64_t size, int64_t tile)
 static grid cut_product(const cpu_compile *c, const ftl_gemm_job *job, int64_t batch)
 {
     grid g = { .m_tiles = tiles(job->m, job->kernel.tile_m),
-               .n_tiles = tiles(job->n, job->kernel.tile_n), .m_pieces = 1, .n_pieces = 1 };
+               .n_tiles = tiles(job->n, job->kernel.tile_n),
+               .m_pieces = 1,
+               .n_pieces = 1 };
     const double work = 2.0 * (double)job->m * (double)job->n * (double)(job->k + 1);
     const int64_t threads = c->program->n_threads;
     const int64_t wanted = work * (double)batch < 200e3 ? 1 : threads > 1 ? threads * 2 : 1;

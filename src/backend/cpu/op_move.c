@@ -160,7 +160,8 @@ static ftl_status prepare_gather(cpu_compile *c, const ftl_node *node)
     const ftl_tensor_desc *index = cpu_desc(c, node->in[1]);
     const int32_t axis = node->attr.axis.axis;
     const int64_t width = ftl_desc_span(&a->in, axis + 1, a->in.rank);
-    a->gather = (ftl_gather){ .axis_size = a->in.dim[axis], .n = ftl_desc_count_checked(index),
+    a->gather = (ftl_gather){ .axis_size = a->in.dim[axis],
+                              .n = ftl_desc_count_checked(index),
                               .row_bytes = (size_t)width * ftl_dtype_bytes(a->in.dtype),
                               .index_bytes = (int32_t)ftl_dtype_bytes(index->dtype) };
     a->n_rows = width ? ftl_desc_span(&a->in, 0, axis) * a->gather.n : 0;

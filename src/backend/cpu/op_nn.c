@@ -57,7 +57,8 @@ static void run_softmax(const cpu_step *s, cpu_run *r, int64_t chunk, void *scra
     int64_t begin, end;
     range_of(a, chunk, &begin, &end);
     if (a->inner == 1) {
-        a->ops->softmax_rows(is_log, y + begin * a->cols, x + begin * a->cols, end - begin, a->cols);
+        a->ops->softmax_rows(is_log, y + begin * a->cols, x + begin * a->cols, end - begin,
+                             a->cols);
         return;
     }
     const int64_t matrix = a->cols * a->inner;
@@ -91,8 +92,7 @@ static void run_norm(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     const double eps = s->node->attr.norm.eps;
     if (s->node->op == FTL_OP_rms_norm)
         a->ops->rms_norm(y, x, cpu_in(s, r, 1), eps, end - begin, a->cols);
-    else
-        a->ops->layer_norm(y, x, cpu_in(s, r, 1), cpu_in(s, r, 2), eps, end - begin, a->cols);
+    else a->ops->layer_norm(y, x, cpu_in(s, r, 1), cpu_in(s, r, 2), eps, end - begin, a->cols);
 }
 
 static ftl_status prepare_norm(cpu_compile *c, const ftl_node *node)
@@ -276,10 +276,14 @@ static ftl_status prepare_attention(cpu_compile *c, const ftl_node *node)
     if (!a) return FTL_ENOMEM;
     const ftl_tensor_desc *q = cpu_desc(c, node->in[0]), *k = cpu_desc(c, node->in[1]),
                           *v = cpu_desc(c, node->in[2]), *table = cpu_desc(c, node->in[3]);
-    a->attention = (ftl_attention_job){ .attr = node->attr.attention, .tokens = q->dim[0],
-                                        .q_heads = q->dim[1], .kv_heads = k->dim[1],
-                                        .d = q->dim[2], .dv = v->dim[2],
-                                        .sequences = table->dim[0], .max_blocks = table->dim[1],
+    a->attention = (ftl_attention_job){ .attr = node->attr.attention,
+                                        .tokens = q->dim[0],
+                                        .q_heads = q->dim[1],
+                                        .kv_heads = k->dim[1],
+                                        .d = q->dim[2],
+                                        .dv = v->dim[2],
+                                        .sequences = table->dim[0],
+                                        .max_blocks = table->dim[1],
                                         .pool_rows = k->dim[0] };
     if (ftl_desc_count_checked(cpu_desc(c, node->out[0])) == 0) return FTL_OK;
     ftl_attention_init(&a->attention);
@@ -325,9 +329,13 @@ static void run_adam(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
 {
     (void)scratch;
     const nn_args *a = s->args;
-    const ftl_adam_job job = { .w_out = cpu_out(s, r, 0), .m_out = cpu_out(s, r, 1),
-                               .v_out = cpu_out(s, r, 2), .w = cpu_in(s, r, 0),
-                               .dw = cpu_in(s, r, 1), .m = cpu_in(s, r, 2), .v = cpu_in(s, r, 3),
+    const ftl_adam_job job = { .w_out = cpu_out(s, r, 0),
+                               .m_out = cpu_out(s, r, 1),
+                               .v_out = cpu_out(s, r, 2),
+                               .w = cpu_in(s, r, 0),
+                               .dw = cpu_in(s, r, 1),
+                               .m = cpu_in(s, r, 2),
+                               .v = cpu_in(s, r, 3),
                                .lr = *(const float *)cpu_in(s, r, 4),
                                .step = *(const int32_t *)cpu_in(s, r, 5) };
     int64_t begin, end;

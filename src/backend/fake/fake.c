@@ -9,6 +9,7 @@
  *                        download, compile, run; CODE is enomem, eio, elost, etimeout
  *     only=OP+OP+...     of the primitives, only these are supported
  * A failed run leaves garbage in aliased cells, as a real lost device would. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@ static const char *const call_names[N_CALLS] = { "buffer_create", "upload", "dow
 
 typedef struct fake_device {
     ftl_device base;
-    uint64_t memory_bytes, used_bytes; /* one thread at a time, unlike real backends */
+    pthread_mutex_t lock; /* of the counts */
+    uint64_t memory_bytes, used_bytes;
     uint64_t fail_at[N_CALLS], n_calls[N_CALLS];
     ftl_status fail_code[N_CALLS];
     bool is_late, has_only;
@@ -67,7 +69,9 @@ static ftl_status parse_failure(fake_device *d, const char *item)
     static const struct {
         const char *name;
         ftl_status code;
-    } codes[] = { { "enomem", FTL_ENOMEM }, { "eio", FTL_EIO }, { "elost", FTL_ELOST },
+    } codes[] = { { "enomem", FTL_ENOMEM },
+                  { "eio", FTL_EIO },
+                  { "elost", FTL_ELOST },
                   { "etimeout", FTL_ETIMEOUT } };
     char call[32], code[32];
     unsigned long long nth;
@@ -102,14 +106,10 @@ static ftl_status parse_script(fake_device *d, const char *script)
     ftl_status s = FTL_OK;
     for (char *item = strtok_r(copy, ",", &rest); s == FTL_OK && item;
          item = strtok_r(NULL, ",", &rest)) {
-        if (strncmp(item, "memory=", 7) == 0)
-            d->memory_bytes = strtoull(item + 7, NULL, 10);
-        else if (strcmp(item, "late") == 0)
-            d->is_late = true;
-        else if (strncmp(item, "only=", 5) == 0)
-            s = parse_only(d, item + 5);
-        else
-            s = parse_failure(d, item);
+        if (strncmp(item, "memory=", 7) == 0) d->memory_bytes = strtoull(item + 7, NULL, 10);
+        else if (strcmp(item, "late") == 0) d->is_late = true;
+        else if (strncmp(item, "only=", 5) == 0) s = parse_only(d, item + 5);
+        else s = parse_failure(d, item);
     }
     ftl_free(copy);
     return s;
@@ -118,9 +118,29 @@ static ftl_status parse_script(fake_device *d, const char *script)
 /* Counts a call and fails it when the script says so. */
 static ftl_status count_call(fake_device *d, fake_call call)
 {
-    if (++d->n_calls[call] != d->fail_at[call]) return FTL_OK;
+    pthread_mutex_lock(&d->lock);
+    const uint64_t n = ++d->n_calls[call];
+    pthread_mutex_unlock(&d->lock);
+    if (n != d->fail_at[call]) return FTL_OK;
     return ftl_fail(d->fail_code[call], "fake device: %s number %llu fails as scripted",
-                    call_names[call], (unsigned long long)d->n_calls[call]);
+                    call_names[call], (unsigned long long)n);
+}
+
+/* Counts the bytes of a new cell; false when they are too many. */
+static bool take_bytes(fake_device *d, size_t bytes)
+{
+    pthread_mutex_lock(&d->lock);
+    const bool fits = bytes <= d->memory_bytes - d->used_bytes;
+    if (fits) d->used_bytes += bytes;
+    pthread_mutex_unlock(&d->lock);
+    return fits;
+}
+
+static void give_bytes(fake_device *d, size_t bytes)
+{
+    pthread_mutex_lock(&d->lock);
+    d->used_bytes -= bytes;
+    pthread_mutex_unlock(&d->lock);
 }
 
 /* ---- devices ------------------------------------------------------------------------------- */
@@ -134,6 +154,7 @@ static ftl_status fake_count(uint32_t *n_out, const ftl_device_options *options)
 
 static void fake_close(ftl_device *device)
 {
+    pthread_mutex_destroy(&((fake_device *)device)->lock);
     ftl_free(device);
 }
 
@@ -143,6 +164,7 @@ static ftl_status fake_open(ftl_device **out, const ftl_device_options *options)
     if (options->index > 0) return ftl_fail(FTL_ENOTFOUND, "there is one fake device, fake:0");
     fake_device *d = ftl_calloc(1, sizeof *d);
     if (!d) return ftl_fail(FTL_ENOMEM, "no memory for a fake device");
+    pthread_mutex_init(&d->lock, NULL);
     d->base.backend = &ftl_backend_fake;
     d->memory_bytes = options->memory_limit_bytes ? options->memory_limit_bytes : UINT64_MAX;
     const ftl_status s = options->script ? parse_script(d, options->script) : FTL_OK;
@@ -156,13 +178,15 @@ static ftl_status fake_open(ftl_device **out, const ftl_device_options *options)
 
 static ftl_status fake_info(ftl_device *device, ftl_device_info *out)
 {
-    const fake_device *d = (const fake_device *)device;
+    fake_device *d = (fake_device *)device;
     out->caps = FTL_CAP_EMULATED | FTL_CAP_WRAP_HOST | FTL_CAP_ASYNC;
     out->alignment_bytes = 16;
     out->n_members = 1;
     snprintf(out->name, sizeof out->name, "fake device (reference evaluator)");
     out->memory_bytes = d->memory_bytes == UINT64_MAX ? 0 : d->memory_bytes;
+    pthread_mutex_lock(&d->lock);
     out->free_bytes = out->memory_bytes ? d->memory_bytes - d->used_bytes : 0;
+    pthread_mutex_unlock(&d->lock);
     out->dtype_mask = (1u << FTL_DTYPE_COUNT) - 2;
     return FTL_OK;
 }
@@ -177,19 +201,18 @@ static ftl_status make_buffer(ftl_buffer **out, ftl_device *device, const ftl_te
     *out = NULL;
     FTL_TRY(ftl_desc_bytes(desc, &bytes));
     FTL_TRY(count_call(d, BUFFER_CREATE));
-    if (!host && bytes > d->memory_bytes - d->used_bytes)
-        return ftl_fail(FTL_ENOMEM, "fake device: %zu bytes wanted, %llu of %llu left", bytes,
-                        (unsigned long long)(d->memory_bytes - d->used_bytes),
+    if (!host && !take_bytes(d, bytes))
+        return ftl_fail(FTL_ENOMEM, "fake device: no %zu bytes left of the limit of %llu", bytes,
                         (unsigned long long)d->memory_bytes);
     fake_buffer *b = ftl_calloc(1, sizeof *b);
     if (b) b->data = host ? host : ftl_calloc(1, bytes);
     if (!b || !b->data) {
         ftl_free(b);
+        if (!host) give_bytes(d, bytes);
         return ftl_fail(FTL_ENOMEM, "no memory for a cell of %zu bytes", bytes);
     }
     b->base = (ftl_buffer){ .device = device, .desc = *desc, .bytes = bytes };
     b->is_wrapped = host != NULL;
-    if (!host) d->used_bytes += bytes;
     *out = &b->base;
     return FTL_OK;
 }
@@ -201,8 +224,8 @@ static ftl_status fake_buffer_create(ftl_buffer **out, ftl_device *device,
     return make_buffer(out, device, desc, NULL);
 }
 
-static ftl_status fake_buffer_wrap(ftl_buffer **out, ftl_device *device, const ftl_tensor_desc *desc,
-                                   void *host, size_t bytes)
+static ftl_status fake_buffer_wrap(ftl_buffer **out, ftl_device *device,
+                                   const ftl_tensor_desc *desc, void *host, size_t bytes)
 {
     (void)bytes;
     return make_buffer(out, device, desc, host);
@@ -213,7 +236,7 @@ static void fake_buffer_destroy(ftl_buffer *buffer)
     fake_buffer *b = (fake_buffer *)buffer;
     fake_device *d = (fake_device *)buffer->device;
     if (!b->is_wrapped) {
-        d->used_bytes -= buffer->bytes;
+        give_bytes(d, buffer->bytes);
         ftl_free(b->data);
     }
     ftl_free(b);
@@ -319,7 +342,8 @@ static ftl_status fake_run(const ftl_program *program, ftl_queue *queue, const f
     if (done && device_of(program)->is_late) return enqueue(p, (fake_queue *)queue, args, done);
     drain((fake_queue *)queue);
     const ftl_graph_view *v = ftl_graph_get_view(p->slice);
-    fake_buffer **cells = ftl_calloc((size_t)v->n_sources + (size_t)v->n_outputs + 1, sizeof *cells);
+    fake_buffer **cells =
+        ftl_calloc((size_t)v->n_sources + (size_t)v->n_outputs + 1, sizeof *cells);
     if (!cells) return ftl_fail(FTL_ENOMEM, "no memory for a run");
     for (int32_t i = 0; i < v->n_sources; i++) cells[i] = (fake_buffer *)args->inputs[i];
     for (int32_t i = 0; i < v->n_outputs; i++)

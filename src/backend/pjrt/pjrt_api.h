@@ -137,12 +137,14 @@ ftl_status ftl_pjrt_device_memory(ftl_pjrt_memory *out, const ftl_pjrt_client *c
 
 /* Protobuf CompileOptions of `n_replicas` x `n_partitions`, both >= 1 (a plug-in aborts on zero).
  * device_id: where a single-device program runs; 0 and programs of several devices take the
- * plug-in's own assignment. */
+ * plug-in's own assignment.  is_cpu: asks XLA's CPU compiler for maxima and minima in which NaN
+ * wins, as StableHLO says; its default lets NaN get lost. */
 typedef struct ftl_pjrt_build {
     int64_t n_replicas, n_partitions, device_id;
+    bool is_cpu;
 } ftl_pjrt_build;
 typedef struct ftl_pjrt_build_bytes {
-    uint8_t data[64];
+    uint8_t data[128];
     size_t n;
 } ftl_pjrt_build_bytes;
 ftl_status ftl_pjrt_build_encode(ftl_pjrt_build_bytes *out, const ftl_pjrt_build *build);

@@ -35,6 +35,17 @@ static void put_message(ftl_pjrt_build_bytes *b, uint32_t field, const ftl_pjrt_
     b->n += inner->n;
 }
 
+/* CompileOptionsProto { 7 overrides: map { 1 key, 2 value { 2 flag } } }. */
+static void put_flag(ftl_pjrt_build_bytes *b, const char *name, bool value)
+{
+    ftl_pjrt_build_bytes entry = { .n = 0 }, key = { .n = strlen(name) }, flag = { .n = 0 };
+    memcpy(key.data, name, key.n);
+    put_field(&flag, 2, value);
+    put_message(&entry, 1, &key);
+    put_message(&entry, 2, &flag);
+    put_message(b, 7, &entry);
+}
+
 /* CompileOptionsProto { 3 build { 4 n_replicas, 5 n_partitions, 9 assignment } };
  * assignment { 1 replicas, 2 computations, 3 { 1 ids (packed) } }. */
 ftl_status ftl_pjrt_build_encode(ftl_pjrt_build_bytes *out, const ftl_pjrt_build *build)
@@ -60,6 +71,7 @@ ftl_status ftl_pjrt_build_encode(ftl_pjrt_build_bytes *out, const ftl_pjrt_build
         put_message(&body, 9, &assignment);
     }
     put_message(out, 3, &body);
+    if (build->is_cpu) put_flag(out, "xla_cpu_enable_fast_min_max", false);
     return FTL_OK;
 }
 
@@ -159,7 +171,8 @@ static ftl_status build_bytes(ftl_pjrt_build_bytes *out, const ftl_pjrt_client *
     if (!device)
         return ftl_fail(FTL_EINVAL, "device %u does not exist, %s has %zu", options->device,
                         client->platform, client->n_devices);
-    const ftl_pjrt_build build = { .n_replicas = 1, .n_partitions = 1, .device_id = device->id };
+    const ftl_pjrt_build build = { .n_replicas = 1, .n_partitions = 1, .device_id = device->id,
+                                   .is_cpu = strcmp(client->platform, "cpu") == 0 };
     return ftl_pjrt_build_encode(out, &build);
 }
 

@@ -309,11 +309,14 @@ static void build_options_are_the_known_bytes(void **state)
                                       1,    0x10, 1,    0x1a, 3,    0x0a, 1,    1 };
     static const uint8_t far[] = { 0x1a, 0x10, 0x20, 1,    0x28, 1,    0x4a, 10,   8,
                                    1,    0x10, 1,    0x1a, 4,    0x0a, 2,    0xac, 2 };
+    static const uint8_t for_cpu[] = "\x1a\x04\x20\x01\x28\x01\x3a\x21\x0a\x1b"
+                                     "xla_cpu_enable_fast_min_max\x12\x02\x10";
     const struct {
         ftl_pjrt_build build;
         const uint8_t *bytes;
         size_t n;
     } cases[] = { { { 1, 1, 0 }, plain, sizeof plain },
+                  { { 1, 1, 0, true }, for_cpu, sizeof for_cpu }, /* its NUL is the flag: false */
                   { { 4, 1, 3 }, four, sizeof four },
                   { { 1, 1, 1 }, second, sizeof second },
                   { { 1, 1, 300 }, far, sizeof far } };
@@ -323,7 +326,7 @@ static void build_options_are_the_known_bytes(void **state)
         assert_int_equal(got.n, cases[i].n);
         assert_memory_equal(got.data, cases[i].bytes, got.n);
     }
-    const ftl_pjrt_build largest = { 1, 1, INT32_MAX };
+    const ftl_pjrt_build largest = { 1, 1, INT32_MAX, true };
     assert_ok(ftl_pjrt_build_encode(&got, &largest));
     const ftl_pjrt_build wrong[] = {
         { 0, 1, 0 }, { 1, 0, 0 }, { -1, 1, 0 }, { 1, 1, -1 }, { INT64_MAX, 1, 0 }

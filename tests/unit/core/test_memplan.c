@@ -42,7 +42,8 @@ static int32_t value_at(const int32_t *x, int64_t n, int64_t i)
 }
 
 /* add, neg, concat along axis 0 and reshape on i32. */
-static void run_node(const machine *m, const ftl_node *n, int32_t *(*where)(const machine *, int32_t))
+static void run_node(const machine *m, const ftl_node *n,
+                     int32_t *(*where)(const machine *, int32_t))
 {
     int32_t *out = where(m, n->out[0]);
     int64_t at = 0;
@@ -85,8 +86,10 @@ static size_t scratch(void *arg, const ftl_graph *g, int32_t node)
 static size_t check_plan(const ftl_graph *g)
 {
     const ftl_graph_view *v = ftl_graph_get_view(g);
-    const ftl_memplan_options o = { .struct_size = sizeof o, .may_overwrite = may_overwrite,
-                                    .scratch_bytes = scratch, .concat_in_place = true };
+    const ftl_memplan_options o = { .struct_size = sizeof o,
+                                    .may_overwrite = may_overwrite,
+                                    .scratch_bytes = scratch,
+                                    .concat_in_place = true };
     ftl_memplan plan;
     assert_ok(ftl_memplan_init(&plan, g, &o));
     assert_true(plan.lower_bound_bytes <= plan.workspace_bytes);
@@ -100,8 +103,9 @@ static size_t check_plan(const ftl_graph *g)
         m.alone[t] = calloc((size_t)count_of(&m, t) + 1, 4);
         m.sources[t] = calloc((size_t)count_of(&m, t) + 1, 4);
         for (int64_t k = 0; v->tensors[t].producer < 0 && k < count_of(&m, t); k++)
-            m.alone[t][k] = m.sources[t][k] =
-                v->tensors[t].data ? ((const int32_t *)v->tensors[t].data)[k] : (int32_t)(t * 1000 + k);
+            m.alone[t][k] = m.sources[t][k] = v->tensors[t].data
+                                                  ? ((const int32_t *)v->tensors[t].data)[k]
+                                                  : (int32_t)(t * 1000 + k);
     }
     bool *is_shared = calloc((size_t)v->n_outputs, sizeof *is_shared);
     for (int32_t i = 0; i < v->n_outputs; i++) {
@@ -110,8 +114,7 @@ static size_t check_plan(const ftl_graph *g)
                 m.outputs[i] = m.sources[v->aliases[a].state];
                 is_shared[i] = true;
             }
-        if (!m.outputs[i])
-            m.outputs[i] = calloc((size_t)count_of(&m, v->outputs[i].tensor) + 1, 4);
+        if (!m.outputs[i]) m.outputs[i] = calloc((size_t)count_of(&m, v->outputs[i].tensor) + 1, 4);
     }
     for (int32_t p = 0; p < v->n_nodes; p++) run_node(&m, &v->nodes[p], alone);
     for (int32_t p = 0; p < v->n_nodes; p++) {
@@ -179,14 +182,10 @@ static ftl_graph *random_graph(uint32_t seed)
         const ftl_tensor_desc *da = ftl_graph_peek_desc(g, a), *db = ftl_graph_peek_desc(g, b);
         const uint32_t what = next_random(&seed) % 8;
         const ftl_attr flat = { .shape = { .rank = 1, .dim = { FTL_DIM_INFER } } };
-        if (what < 3 && ftl_desc_equal(da, db))
-            pool[n++] = FTL_ADD(g, add, NULL, a, b);
-        else if (what < 5)
-            pool[n++] = FTL_ADD(g, neg, NULL, a);
-        else if (what < 6)
-            pool[n++] = FTL_ADD(g, reshape, &flat, a);
-        else if (da->dim[0] + db->dim[0] < 2000)
-            pool[n++] = FTL_ADD(g, concat, NULL, a, b);
+        if (what < 3 && ftl_desc_equal(da, db)) pool[n++] = FTL_ADD(g, add, NULL, a, b);
+        else if (what < 5) pool[n++] = FTL_ADD(g, neg, NULL, a);
+        else if (what < 6) pool[n++] = FTL_ADD(g, reshape, &flat, a);
+        else if (da->dim[0] + db->dim[0] < 2000) pool[n++] = FTL_ADD(g, concat, NULL, a, b);
         assert_ok(ftl_graph_status(g));
     }
     for (int i = 0; i < 3; i++) ftl_graph_output(g, "y", pool[next_random(&seed) % (uint32_t)n]);

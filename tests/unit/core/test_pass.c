@@ -16,7 +16,8 @@ typedef struct net {
     int32_t n_weights;
 } net;
 
-static int32_t weight(net *n, const char *name, int32_t rank, const int64_t *dim, float low, float span)
+static int32_t weight(net *n, const char *name, int32_t rank, const int64_t *dim, float low,
+                      float span)
 {
     ftl_tensor_desc d = { .dtype = FTL_DTYPE_F32, .rank = rank };
     memcpy(d.dim, dim, (size_t)rank * sizeof *dim);
@@ -50,8 +51,9 @@ static int32_t relu(net *n, int32_t x)
     return FTL_ADD(n->g, activation, &a, x);
 }
 
-static const ftl_attr conv3 = { .conv = { .stride = { 1, 1 }, .dilation = { 1, 1 },
-                                          .pad = { 1, 1, 1, 1 }, .groups = 1 } };
+static const ftl_attr conv3 = {
+    .conv = { .stride = { 1, 1 }, .dilation = { 1, 1 }, .pad = { 1, 1, 1, 1 }, .groups = 1 }
+};
 
 /* conv -> bn -> relu -> conv -> bn -> (+ x) -> relu, a residual block as exporters write it. */
 static net residual_block(void)
@@ -79,7 +81,8 @@ static net mixed_net(void)
     y = FTL_ADD(n.g, add, NULL, y, weight(&n, "b", 2, db, -1, 2));
     y = FTL_ADD(n.g, mul, NULL, y, FTL_ADD(n.g, sigmoid, NULL, y));
     ftl_graph_output(n.g, "y", y);
-    const int64_t di[] = { 1, 4, 3, 3 }, dk[] = { 6, 4, 3, 3 }, dc[] = { 6, 1, 1 }, d4[] = { 4, 1, 1 };
+    const int64_t di[] = { 1, 4, 3, 3 }, dk[] = { 6, 4, 3, 3 }, dc[] = { 6, 1, 1 },
+                  d4[] = { 4, 1, 1 };
     int32_t z = batch_norm(&n, "n", input(&n, "i", 4, di), 4);
     z = FTL_ADD(n.g, mul, NULL, z, weight(&n, "s", 3, d4, -1, 2));
     z = FTL_ADD(n.g, add, NULL, weight(&n, "t", 3, d4, -1, 2), z);
@@ -117,10 +120,8 @@ static void evaluate(const ftl_graph *g, const ftl_graph *prologue, float **out)
         const ftl_tensor *t = &v->tensors[v->sources[i]];
         const int32_t o = ftl_prologue_output(prologue, t);
         void *data = calloc(1, ftl_desc_bytes_checked(&t->desc));
-        if (o >= 0)
-            memcpy(data, derived[o], ftl_desc_bytes_checked(&t->desc));
-        else
-            ftl_init_fill(t, 1, data);
+        if (o >= 0) memcpy(data, derived[o], ftl_desc_bytes_checked(&t->desc));
+        else ftl_init_fill(t, 1, data);
         in[i] = data;
     }
     for (int32_t i = 0; i < v->n_outputs; i++)
@@ -200,8 +201,8 @@ static void what_others_read_is_not_absorbed(void **s)
     net n = { 0 };
     assert_ok(ftl_graph_create(&n.g, "shared", true));
     const int64_t dx[] = { 1, 4, 5, 5 }, dw[] = { 4, 4, 3, 3 };
-    const int32_t y = FTL_ADD(n.g, conv2d, &conv3, input(&n, "x", 4, dx),
-                              weight(&n, "w", 4, dw, -1, 2));
+    const int32_t y =
+        FTL_ADD(n.g, conv2d, &conv3, input(&n, "x", 4, dx), weight(&n, "w", 4, dw, -1, 2));
     ftl_graph_output(n.g, "raw", y);
     ftl_graph_output(n.g, "bent", relu(&n, y));
     ftl_graph *optimized;

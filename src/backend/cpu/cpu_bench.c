@@ -3,7 +3,7 @@
  * All threads of the queue's pool work between two barriers; thread 0 looks at the clock, so that
  * a figure is that of the slowest.  Each thread has a slice of the working set of its own, and
  * writes it first, so that it lies in memory near to it.  Every result ends in `sink`. */
-#include "backend/cpu/bench.h"
+#include "backend/cpu/cpu_bench.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.h - kernels that measure the CPU itself rather than a model: what registers, caches and
- * memory can do at best.  Pure functions on memory, as in kernels.h; bench.c times them. */
-#ifndef FTL_BACKEND_CPU_BENCH_H
-#define FTL_BACKEND_CPU_BENCH_H
+/* cpu_bench.h - kernels that measure the CPU itself rather than a model: what registers, caches and
+ * memory can do at best.  Pure functions on memory, as in kernels.h; cpu_bench.c times them. */
+#ifndef FTL_BACKEND_CPU_CPU_BENCH_H
+#define FTL_BACKEND_CPU_CPU_BENCH_H
 
 #include <stdint.h>
 
