@@ -71,7 +71,7 @@ typedef struct ftl_profile {
     /* The key of the store. */
     char machine[160]; /* CPU, cores and memory in one line */
     char device[256];  /* as it was opened: "cpu" */
-    char driver[96];   /* of the backend; "" for the cpu */
+    char driver[96];   /* what the backend calls the device and its driver */
     char version[24];  /* of fettle */
     char isa[128];
     /* The rest. */

@@ -33,7 +33,8 @@ typedef struct ftl_chip {
 
 /* Chips in order of kind and maker; NULL past the end.  Static. */
 FTL_API const ftl_chip *ftl_catalogue_at(int32_t i);
-/* By name, in any case, "gpu:" may be left out.  FTL_ENOTFOUND: the sentence has the nearest name. */
+/* By name, in any case, "gpu:" may be left out.  FTL_ENOTFOUND: the sentence has the nearest
+ * name. */
 FTL_API ftl_status ftl_catalogue_find(const ftl_chip **out, const char *name) FTL_MUST_USE;
 
 #ifdef __cplusplus

@@ -8,7 +8,6 @@
 #include "fettle/bench.h"
 #include "fettle/devices.h"
 #include "fettle/model.h"
-#include "fettle/run.h"
 #include "fettle/plan.h"
 #include "fettle/catalogue.h"
 #include "fettle/session.h"

@@ -3,7 +3,8 @@
  * Idea: a writer fills PATH.tmp.<pid>.<n> in the folder of PATH, syncs it, renames it over PATH and
  * syncs the folder.  Every way out but a commit removes the temporary name; a signal handler
  * removes those of the whole process.  Different objects may be used by different threads; one
- * object by one thread at a time.  FTL_EIO everywhere: the system refused, the sentence says why. */
+ * object by one thread at a time.  FTL_EIO everywhere: the system refused, the sentence says
+ * why. */
 #ifndef FTL_BASE_FILE_H
 #define FTL_BASE_FILE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The atomic writer of file.h, and the list of its temporaries for the signal handler.
- * A slot of that list goes FREE -> BUSY (name is written) -> LIVE -> FREE; the handler moves LIVE to
- * BUSY while it reads the name, and back.  Nothing in the handler waits or allocates. */
+ * A slot of that list goes FREE -> BUSY (name is written) -> LIVE -> FREE; the handler moves LIVE
+ * to BUSY while it reads the name, and back.  Nothing in the handler waits or allocates. */
 #include "base/file.h"
 
 #include <errno.h>

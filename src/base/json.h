@@ -25,8 +25,8 @@ enum { FTL_JSON_MAX_DEPTH = 200 };
 /* --- parsing ------------------------------------------------------------------------------- */
 
 /* Owner: the caller, by json_decref().  `name` stands for the text in sentences.  FTL_EFORMAT: no
- * JSON, a name twice in one object, nested deeper than FTL_JSON_MAX_DEPTH, bytes that are no UTF-8, an
- * integer beyond 64 bits.  FTL_ENOMEM. */
+ * JSON, a name twice in one object, nested deeper than FTL_JSON_MAX_DEPTH, bytes that are no
+ * UTF-8, an integer beyond 64 bits.  FTL_ENOMEM. */
 FTL_MUST_USE ftl_status ftl_json_parse(json_t **out, const char *text, size_t bytes,
                                        const char *name);
 /* Also what ftl_file_read_all() says. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* map.h - names to pointers or numbers, in the order of insertion.
- * Idea: an array of entries in order, and beside it an open-addressed table of indices, at most half
- * full.  Keys are any bytes, copied; hashed by SipHash-1-3 under a random key of the process, so
- * that a hostile file cannot choose names that collide.  The order never depends on that key.
- * One thread at a time while it is changed; afterwards any number may read. */
+ * Idea: an array of entries in order, and beside it an open-addressed table of indices, at most
+ * half full.  Keys are any bytes, copied; hashed by SipHash-1-3 under a random key of the
+ * process, so that a hostile file cannot choose names that collide.  The order never depends on
+ * that key. One thread at a time while it is changed; afterwards any number may read. */
 #ifndef FTL_BASE_MAP_H
 #define FTL_BASE_MAP_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The waiting scheme: each event is a 32-bit word that changes.  A waiter spins on it, at first
  * alone and then with yields, then counts itself into `sleepers` and sleeps in futex(2).  Whoever
- * changes the word looks at `sleepers` afterwards and makes the system call only if somebody sleeps.
- * Both orders are sequentially consistent, so one of the two always sees the other; the kernel
- * compares the word once more before it sleeps.  (Franke, Russell, Kirkwood 2002, "Fuss, futexes
- * and furwocks".)  The barrier is the central sense-reversing one of Mellor-Crummey and Scott 1991,
- * with a counter of phases in place of the sense.
+ * changes the word looks at `sleepers` afterwards and makes the system call only if somebody
+ * sleeps. Both orders are sequentially consistent, so one of the two always sees the other; the
+ * kernel compares the word once more before it sleeps.  (Franke, Russell, Kirkwood 2002, "Fuss,
+ * futexes and furwocks".)  The barrier is the central sense-reversing one of Mellor-Crummey and
+ * Scott 1991, with a counter of phases in place of the sense.
  * The yields matter where the system puts two threads on one CPU for a while: each barrier then
  * costs 2 us instead of the whole spinning time. */
 #include "base/pool.h"

@@ -70,8 +70,8 @@ void ftl_rng_fill_uniform_f32(ftl_rng rng, uint64_t first, float *out, size_t n,
 }
 
 /* Natural logarithm of x in (0, 1], error below 2e-16 of the result or 1e-17.
- * x = m * 2^e with m in [sqrt(1/2), sqrt(2)); ln m = 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172,
- * by its series up to s^21, whose rest is below 1e-17. */
+ * x = m * 2^e with m in [sqrt(1/2), sqrt(2)); ln m = 2 atanh(s), s = (m - 1) / (m + 1), |s| <
+ * 0.172, by its series up to s^21, whose rest is below 1e-17. */
 static double log_unit(double x)
 {
     uint64_t bits;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite.h - one database file, statements and transactions; every refusal is a sentence.
- * Idea: write-ahead log and a busy time of 5 s, so that several fettle processes share the file; the
- * schema's number is user_version, and a callback lifts an older one inside a transaction.  A damaged
- * file is reported and left alone, never deleted.
+ * Idea: write-ahead log and a busy time of 5 s, so that several fettle processes share the file;
+ * the schema's number is user_version, and a callback lifts an older one inside a transaction.  A
+ * damaged file is reported and left alone, never deleted.
  * A database and its queries are used by one thread at a time.
  * Common codes: FTL_EFORMAT damaged or no database, FTL_ETIMEOUT another process holds it too long,
  * FTL_EIO disk full, read-only or refused, FTL_ENOMEM, FTL_EINTERNAL wrong SQL. */

@@ -22,8 +22,8 @@ static void default_output(char *path, size_t size, const char *model)
     snprintf(path, size, "%s.fit.json", *model == '@' ? model + 1 : model);
 }
 
-static void add_row(ftl_cli_table *t, const char *what, const char *predicted,
-                    const char *measured, const char *note)
+static void add_row(ftl_cli_table *t, const char *what, const char *predicted, const char *measured,
+                    const char *note)
 {
     ftl_cli_cell(t, "%s", what);
     ftl_cli_cell(t, "%s", predicted);
@@ -121,8 +121,7 @@ static ftl_status show(const ftl_plan *plan, const ftl_cli_plan_values *v)
     return FTL_OK;
 }
 
-static int fit_model(const ftl_cli_context *context, const ftl_cli_plan_values *v,
-                     const char *name)
+static int fit_model(const ftl_cli_context *context, const ftl_cli_plan_values *v, const char *name)
 {
     ftl_cli_plan_room room;
     ftl_plan_options o;
@@ -140,7 +139,8 @@ static int fit_model(const ftl_cli_context *context, const ftl_cli_plan_values *
     if (s == FTL_OK) s = ftl_plan_save(plan, output);
     int code = s == FTL_OK ? FTL_CLI_OK : ftl_cli_failed(s);
     if (s == FTL_OK && plan->chosen < 0) code = ftl_cli_plan_no_fit(plan);
-    else if (s == FTL_OK && !v->json) printf("written: %s (fettle run --plan %s)\n", output, output);
+    else if (s == FTL_OK && !v->json)
+        printf("written: %s (fettle run --plan %s)\n", output, output);
     ftl_plan_destroy(plan);
     ftl_model_close(model);
     return code;

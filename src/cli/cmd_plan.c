@@ -6,8 +6,10 @@
 
 static const ftl_cli_option options[] = {
     FTL_CLI_PLAN_OPTIONS,
-    { "--on", 0, FTL_CLI_TEXT, "A,B", "other machines: exported profiles (a path), chips of the "
-      "catalogue (gpu:h200), here", offsetof(ftl_cli_plan_values, on) },
+    { "--on", 0, FTL_CLI_TEXT, "A,B",
+      "other machines: exported profiles (a path), chips of the "
+      "catalogue (gpu:h200), here",
+      offsetof(ftl_cli_plan_values, on) },
     { "--list", 'l', FTL_CLI_FLAG, NULL, "the presets", offsetof(ftl_cli_plan_values, list) },
     { NULL },
 };
@@ -38,8 +40,8 @@ static ftl_status show(const ftl_plan *plan, const ftl_cli_plan_values *v)
     if (v->verbose) ftl_cli_plan_nodes(plan);
     if (plan->n_candidates > 0) {
         const ftl_prediction *p = &plan->candidates[0].predicted;
-        printf("* chosen for %s; method: %s from the %s\n",
-               v->goal ? v->goal : "latency", p->method, p->source);
+        printf("* chosen for %s; method: %s from the %s\n", v->goal ? v->goal : "latency",
+               p->method, p->source);
     }
     ftl_cli_plan_passed_over(plan);
     return FTL_OK;

@@ -13,6 +13,9 @@
 /* A new verb is one line here and one file cmd_<verb>.c. */
 static const ftl_cli_verb *const verbs[] = {
     &ftl_cli_devices,
+    &ftl_cli_bench,
+    &ftl_cli_plan,
+    &ftl_cli_fit,
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
@@ -100,9 +103,9 @@ int ftl_cli_start(const ftl_cli_verb *verb, int argc, char **argv, void *values,
 
 static int unknown_verb(const char *word)
 {
-    const char *names[N_VERBS];
-    for (int i = 0; i < N_VERBS; i++) names[i] = verbs[i]->name;
-    const char *nearest = ftl_text_nearest(word, names, N_VERBS);
+    const char *names[N_VERBS + 2] = { "--help", "--version" };
+    for (int i = 0; i < N_VERBS; i++) names[i + 2] = verbs[i]->name;
+    const char *nearest = ftl_text_nearest(word, names, N_VERBS + 2);
     if (nearest)
         return ftl_cli_wrong_use("there is no verb \"%.60s\"; did you mean %s?", word, nearest);
     return ftl_cli_wrong_use("there is no verb \"%.60s\"; fettle --help lists those there are",

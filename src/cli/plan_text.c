@@ -20,8 +20,7 @@ static bool take_goal(ftl_plan_options *options, const char *word)
         }
     const char *nearest = ftl_text_nearest(word, names, 4);
     ftl_cli_wrong_use("--for \"%.40s\": latency, throughput, energy or memory%s%s%s", word,
-                      nearest ? "; did you mean " : "", nearest ? nearest : "",
-                      nearest ? "?" : "");
+                      nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     return false;
 }
 
@@ -149,8 +148,8 @@ void ftl_cli_plan_candidates(const ftl_plan *plan, int most)
         else ftl_cli_cell(&t, "-");
         ftl_cli_cell(&t, "%lld", (long long)c->batch);
         ftl_cli_cell(&t, "%s", time);
-        ftl_cli_cell(&t, "%s", ftl_text_bytes(memory, sizeof memory,
-                                              (double)c->predicted.memory_bytes));
+        ftl_cli_cell(&t, "%s",
+                     ftl_text_bytes(memory, sizeof memory, (double)c->predicted.memory_bytes));
         ftl_cli_cell(&t, "%s", energy);
         ftl_cli_cell(&t, "%s", c->fits ? c->predicted.limit : c->reason);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attr.h - what a node carries beside its inputs: plain data without holes (`zero` fills them),
- * zero where unused, so that two attributes are equal when their bytes are.  Which member holds is the row's `attributes` column
- * in ops.def. */
+ * zero where unused, so that two attributes are equal when their bytes are.  Which member holds
+ * is the row's `attributes` column in ops.def. */
 #ifndef FTL_CORE_ATTR_H
 #define FTL_CORE_ATTR_H
 

@@ -30,7 +30,8 @@ const char *ftl_dtype_name(ftl_dtype dtype);
 size_t ftl_dtype_bytes(ftl_dtype dtype);
 bool ftl_dtype_is_float(ftl_dtype dtype);
 bool ftl_dtype_is_int(ftl_dtype dtype);
-/* By fettle's own name ("f32"), ONNX number, safetensors or npy spelling; FTL_DTYPE_NONE if unknown. */
+/* By fettle's own name ("f32"), ONNX number, safetensors or npy spelling; FTL_DTYPE_NONE if
+ * unknown. */
 ftl_dtype ftl_dtype_from_name(const char *name);
 ftl_dtype ftl_dtype_from_onnx(int32_t number);
 ftl_dtype ftl_dtype_from_safetensors(const char *name);

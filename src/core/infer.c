@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shape rules of ops.def: descs of the inputs in, descs of the outputs out.  Everything that a
- * file can get wrong about shapes is refused here, once, so that kernels may trust what they get. */
+ * file can get wrong about shapes is refused here, once, so that kernels may trust what they
+ * get. */
 #include <string.h>
 
 #include "core/rules.h"

@@ -11,6 +11,7 @@
  *   linear|conv + add(r)      -> residual                  r of the output's shape
  *   linear|conv|batch_norm -> activation -> its epilogue
  *   x * sigmoid(x) -> silu
+ *   x * (1 + erf(x / sqrt 2)) / 2, in any order of the factors -> gelu
  */
 #include <string.h>
 
@@ -225,6 +226,63 @@ static int32_t fuse_silu(const site *s, int32_t sigmoid_at)
     return FTL_ADD(s->to, activation, &attr, y->in[0]);
 }
 
+/* The value of a constant of one element. */
+static bool is_number(const ftl_graph *g, int32_t tensor, double want)
+{
+    const ftl_tensor *t = ftl_graph_peek(g, tensor);
+    if (!t || t->kind != FTL_TENSOR_CONST || ftl_desc_count_checked(&t->desc) != 1) return false;
+    const double value = ftl_element_get(t->desc.dtype, t->data, 0);
+    return value > want * (1 - 1e-3) && value < want * (1 + 1e-3);
+}
+
+static const ftl_node *producer_of(const ftl_graph *g, int32_t tensor, ftl_op op)
+{
+    const ftl_tensor *t = ftl_graph_peek(g, tensor);
+    if (!t || t->producer < 0) return NULL;
+    const ftl_node *n = &ftl_graph_get_view(g)->nodes[t->producer];
+    return n->op == op ? n : NULL;
+}
+
+/* x when the tensor is 1 + erf(x / sqrt 2), else -1. */
+static int32_t gelu_argument(const ftl_graph *g, int32_t tensor)
+{
+    const ftl_node *sum = producer_of(g, tensor, FTL_OP_add);
+    if (!sum) return -1;
+    for (int32_t i = 0; i < 2; i++) {
+        const ftl_node *erf = producer_of(g, sum->in[i], FTL_OP_erf);
+        if (!erf || !is_number(g, sum->in[1 - i], 1)) continue;
+        const ftl_node *div = producer_of(g, erf->in[0], FTL_OP_div);
+        if (div && is_number(g, div->in[1], 1.41421356)) return div->in[0];
+        const ftl_node *mul = producer_of(g, erf->in[0], FTL_OP_mul);
+        for (int32_t k = 0; mul && k < 2; k++)
+            if (is_number(g, mul->in[k], 0.70710678)) return mul->in[1 - k];
+    }
+    return -1;
+}
+
+/* Three factors x, 1/2 and 1 + erf(x / sqrt 2) under two multiplications. */
+static int32_t fuse_gelu(const site *s)
+{
+    int32_t factor[4], n = 0;
+    for (int32_t i = 0; i < 2; i++) {
+        const ftl_node *inner = producer_of(s->to, s->node->in[i], FTL_OP_mul);
+        const bool is_ours = inner && n + 2 <= 3 && s->f->uses[s->old_node->in[i]] == 1;
+        factor[n++] = is_ours ? inner->in[0] : s->node->in[i];
+        if (is_ours) factor[n++] = inner->in[1];
+    }
+    if (n != 3) return -1;
+    for (int32_t i = 0; i < 3; i++) {
+        const int32_t x = gelu_argument(s->to, factor[i]);
+        const int32_t a = factor[(i + 1) % 3], b = factor[(i + 2) % 3];
+        if (x < 0 ||
+            !((a == x && is_number(s->to, b, 0.5)) || (b == x && is_number(s->to, a, 0.5))))
+            continue;
+        const ftl_attr attr = { .act = { .kind = FTL_ACT_GELU } };
+        return FTL_ADD(s->to, activation, &attr, x);
+    }
+    return -1;
+}
+
 static int32_t fuse_node(const site *s)
 {
     int32_t r = -1;
@@ -237,7 +295,7 @@ static int32_t fuse_node(const site *s)
     case FTL_OP_mul:
         for (int32_t i = 0; r < 0 && i < 2; i++) r = fuse_channel(s, i);
         for (int32_t i = 0; r < 0 && i < 2; i++) r = fuse_silu(s, i);
-        return r;
+        return r < 0 ? fuse_gelu(s) : r;
     case FTL_OP_batch_norm: return fuse_batch_norm(s);
     case FTL_OP_activation: return fuse_activation(s);
     default: return -1;

@@ -34,8 +34,8 @@ ftl_status ftl_buffer_create(ftl_buffer **out, ftl_device *device,
 ftl_status ftl_buffer_wrap(ftl_buffer **out, ftl_device *device, const ftl_tensor_desc *desc,
                            const void *host, size_t bytes) FTL_MUST_USE;
 void ftl_buffer_destroy(ftl_buffer *buffer);
-/* Whole cell, blocking.  FTL_EINVAL: `bytes` is not the cell's, or a packed or wrapped cell would be
- * written. */
+/* Whole cell, blocking.  FTL_EINVAL: `bytes` is not the cell's, or a packed or wrapped cell would
+ * be written. */
 ftl_status ftl_buffer_upload(ftl_queue *queue, ftl_buffer *buffer, const void *host,
                              size_t bytes) FTL_MUST_USE;
 ftl_status ftl_buffer_download(ftl_queue *queue, ftl_buffer *buffer, void *host,
@@ -63,7 +63,8 @@ ftl_status ftl_device_supports(ftl_device *device, const ftl_graph *graph,
 ftl_status ftl_device_legalize(ftl_graph **out, ftl_device *device,
                                const ftl_graph *graph) FTL_MUST_USE;
 /* Compiles a legal slice.  The slice is not kept.  FTL_EINVAL: not bound, or the backend does not
- * store a weight as options->weight_layout says.  FTL_EUNSUPPORTED: names a node that is not legal. */
+ * store a weight as options->weight_layout says.  FTL_EUNSUPPORTED: names a node that is not
+ * legal. */
 ftl_status ftl_program_compile(ftl_program **out, ftl_device *device, const ftl_graph *slice,
                                const ftl_compile_options *options) FTL_MUST_USE;
 void ftl_program_destroy(ftl_program *program);

@@ -5,6 +5,7 @@
  *   plan --best few + baseline--> sessions on one weight store --rounds A B C A B C--> medians
  *        --per-node times--> what the cost model learns --> stored with the profile
  */
+#include <malloc.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "core/eval.h"
 #include "device/meter.h"
+#include "fettle/run.h"
 #include "plan/plan_internal.h"
 #include "plan/profile.h"
 #include "run/session_internal.h"
@@ -241,6 +243,30 @@ static ftl_status check_numbers(fitting *f, contender *winner, contender *other)
     return s;
 }
 
+/* ---- memory -------------------------------------------------------------------------------- */
+
+/* Loads and runs the winner once more, alone: peak resident memory above what was there before. */
+static ftl_status measure_memory(fitting *f)
+{
+    ftl_candidate *c = &f->box->candidates[f->box->plan.chosen];
+    const ftl_session_options o = ftl_candidate_session(c, f->options);
+    ftl_session *session = NULL;
+    ftl_peak peak;
+    drop_contenders(f);
+    ftl_weight_store_destroy(f->store);
+    f->store = NULL;
+    malloc_trim(0); /* what was freed must not hide what is allocated now */
+    ftl_peak_start(&peak);
+    FTL_TRY(ftl_weight_store_create(&f->store, f->device, f->options->seed));
+    ftl_status s =
+        ftl_session_create_on(&session, f->model, f->device, f->store, &o, report_load, f);
+    if (s == FTL_OK) s = ftl_session_set_random_inputs(session, f->options->seed);
+    if (s == FTL_OK) s = ftl_session_run(session, NULL);
+    if (s == FTL_OK) c->measured.memory_bytes = ftl_peak_bytes(&peak);
+    ftl_session_destroy(session);
+    return s;
+}
+
 /* ---- the whole ----------------------------------------------------------------------------- */
 
 static contender *contender_of(fitting *f, int32_t candidate)
@@ -289,7 +315,8 @@ static ftl_status measure_all(fitting *f)
     contender *base = contender_of(f, f->box->plan.baseline);
     if (winner && base) FTL_TRY(check_numbers(f, winner, base));
     if (winner) FTL_TRY(measure_energy(f, winner));
-    return learn(f);
+    FTL_TRY(learn(f));
+    return measure_memory(f);
 }
 
 ftl_status ftl_fit(ftl_plan **out, ftl_model *model, const ftl_plan_options *options)

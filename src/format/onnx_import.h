@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* onnx_import.h - from what an ONNX file says to a bound graph.
- * Idea: dims are numbers before the first node is read, so every shape is known as the graph grows, and
- * whatever shape arithmetic a file holds (Shape, Gather, Concat, ...) is worked out on the way.
- * One row of onnx_ops.def an operator, of opsets 7 to 21.
+ * Idea: dims are numbers before the first node is read, so every shape is known as the graph
+ * grows, and whatever shape arithmetic a file holds (Shape, Gather, Concat, ...) is worked out on
+ * the way. One row of onnx_ops.def an operator, of opsets 7 to 21.
  * Initializers that are floats, or large, become weights that borrow the file's bytes (of any
  * alignment); small ones become constants.  Sources are named as in the file, so their ids do not
  * depend on the dims.  The graph lives no longer than the file. */

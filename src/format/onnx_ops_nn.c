@@ -294,7 +294,8 @@ static void transpose_pads(ftl_onnx_call *c, window *w, const int64_t *extra)
 }
 
 /* Zeros between neighbours, then a plain convolution whose pads are what the kernel reaches past
- * the edge less what is cut; pads below 0 cut the input.  Dumoulin & Visin 2016, arXiv 1603.07285. */
+ * the edge less what is cut; pads below 0 cut the input.  Dumoulin & Visin 2016, arXiv
+ * 1603.07285. */
 static int32_t spread(ftl_onnx_call *c, int32_t x, window *w, const int64_t *extra)
 {
     ftl_attr attr = ftl_attr_blank();

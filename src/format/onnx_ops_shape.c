@@ -61,8 +61,8 @@ void ftl_onnx_op_constant(ftl_onnx_call *c)
                         a ? name : "no attribute, or in several");
 }
 
-/* Large ones whose shape does not depend on the dims stand in for weights: so the light models of the ONNX project
- * are made, and a weight can be filled without ever being in memory twice. */
+/* Large ones whose shape does not depend on the dims stand in for weights: so the light models of
+ * the ONNX project are made, and a weight can be filled without ever being in memory twice. */
 void ftl_onnx_op_constant_of_shape(ftl_onnx_call *c)
 {
     enum { SMALL = 4 };

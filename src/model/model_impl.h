@@ -21,7 +21,7 @@ struct ftl_model {
     const ftl_preset *preset;            /* NULL: a file      */
     ftl_onnx_file *onnx;                 /* NULL: not of ONNX */
     const ftl_onnx_value *const *inputs; /* [n_inputs] of the ONNX graph, without weights */
-    size_t n_inputs;
+    int32_t n_inputs;
 };
 
 /* Nothing to do when there is a dim of this name.  FTL_EUNSUPPORTED: too many. */

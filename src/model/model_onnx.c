@@ -3,34 +3,12 @@
  * graph, whose weights stay in the mapped file. */
 #include <string.h>
 
-#include "base/map.h"
+#include "format/onnx_import.h"
 #include "model/model_impl.h"
 #include "model/picture.h"
 
 /* What is run when nothing is asked for: one picture or sentence. */
 enum { DEFAULT_BATCH = 1, DEFAULT_TOKENS = 128, DEFAULT_SIDE = 224, LABELS_MAX = 1 << 20 };
-
-/* Inputs of the graph that are no weights (before IR 4 the weights are among the inputs), in order. */
-static ftl_status find_inputs(ftl_model *m, const ftl_onnx_graph *graph)
-{
-    ftl_map *weights;
-    const ftl_onnx_value **inputs = ftl_arena_array(&m->arena, graph->n_inputs + 1, sizeof *inputs);
-    if (!inputs) return ftl_model_no_memory(m);
-    FTL_TRY(ftl_map_create(&weights, NULL));
-    const ftl_map_value none = { .number = 0 };
-    ftl_status s = FTL_OK;
-    for (size_t i = 0; s == FTL_OK && i < graph->n_initializers; i++) {
-        const char *name = graph->initializers[i].host.name;
-        s = ftl_map_put(weights, name, strlen(name), none, true);
-    }
-    for (size_t i = 0; s == FTL_OK && i < graph->n_inputs; i++) {
-        const char *name = graph->inputs[i].name;
-        if (!ftl_map_get(weights, name, strlen(name))) inputs[m->n_inputs++] = &graph->inputs[i];
-    }
-    ftl_map_destroy(weights);
-    m->inputs = inputs;
-    return s;
-}
 
 /* Height and width of pictures, length of sequences. */
 static int64_t default_of(const ftl_onnx_value *input, size_t axis)
@@ -42,11 +20,12 @@ static int64_t default_of(const ftl_onnx_value *input, size_t axis)
 
 static ftl_status list_dims(ftl_model *m)
 {
-    for (size_t i = 0; i < m->n_inputs; i++) {
+    char text[FTL_ONNX_DIM_TEXT];
+    for (int32_t i = 0; i < m->n_inputs; i++) {
         const ftl_onnx_value *v = m->inputs[i];
         for (size_t a = 0; v->has_shape && a < v->rank; a++)
             if (v->dims[a].value < 0)
-                FTL_TRY(ftl_model_add_dim(m, v->dims[a].param, default_of(v, a)));
+                FTL_TRY(ftl_model_add_dim(m, ftl_onnx_dim_name(v, a, text), default_of(v, a)));
     }
     const ftl_onnx_value *first = m->n_inputs ? m->inputs[0] : NULL;
     if (first && first->has_shape && first->rank > 0 && first->dims[0].value < 0)
@@ -116,7 +95,8 @@ ftl_status ftl_model_open_onnx(ftl_model *model, const char *path)
     model->info.name = slash ? slash + 1 : path;
     model->info.format = "onnx";
     FTL_TRY(ftl_onnx_file_open(&model->onnx, path));
-    FTL_TRY(find_inputs(model, &ftl_onnx_file_model(model->onnx)->graph));
+    FTL_TRY(ftl_onnx_file_load_all(model->onnx));
+    FTL_TRY(ftl_onnx_list_inputs(&model->arena, model->onnx, &model->inputs, &model->n_inputs));
     FTL_TRY(list_dims(model));
     return read_metadata(model);
 }
@@ -137,13 +117,10 @@ void ftl_model_close_onnx(ftl_model *model)
 
 uint64_t ftl_model_mapped_bytes(const ftl_model *model)
 {
-    (void)model;
-    return 0;
+    return model->onnx ? ftl_onnx_file_mapped_bytes(model->onnx) : 0;
 }
 
 bool ftl_model_is_mapped(const ftl_model *model, const void *data)
 {
-    (void)model;
-    (void)data;
-    return false;
+    return model->onnx && ftl_onnx_file_is_mapped(model->onnx, data);
 }

@@ -265,6 +265,8 @@ ftl_status ftl_profile_identify(ftl_profile *profile, ftl_device *device, const 
     ftl_topology_destroy(t);
     ftl_sysfs_copy(profile->device, sizeof profile->device, spelling);
     ftl_sysfs_copy(profile->device_name, sizeof profile->device_name, info.name);
+    /* No backend tells its driver's version apart from the name yet. */
+    ftl_sysfs_copy(profile->driver, sizeof profile->driver, info.name);
     ftl_isa_names(profile->isa, sizeof profile->isa, ftl_cpu_isa());
     profile->time_s = (int64_t)time(NULL);
     return FTL_OK;

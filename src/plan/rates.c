@@ -190,8 +190,9 @@ ftl_status ftl_rates_from_profile(ftl_rates *out, const ftl_profile *profile, ui
 
 ftl_status ftl_rates_from_chip(ftl_rates *out, const ftl_chip *chip)
 {
-    /* Shares of the data sheet that good programs reach at batch sizes of inference, from the
-     * published figures listed in docs/adr (GEMM 0.6-0.8 of peak, streams 0.75-0.9 of bandwidth). */
+    /* What good programs reach of a data sheet: cuBLAS 0.81 of an H100's bf16 peak at 8192^3
+     * (pranjalssh/fast.cu), less on smaller shapes; llama.cpp streams 0.68-0.88 of the bandwidth
+     * for weights of 4 GB and more (llmfit's community results). */
     static const double of_peak = 0.7, of_bandwidth = 0.8;
     ftl_rates_default(out);
     const bool is_cpu = strcmp(chip->kind, "cpu") == 0;

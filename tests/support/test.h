@@ -39,8 +39,9 @@ const char *ftl_test_data(const char *relative);
 /* Path of a fresh name inside this program's own temporary folder, which is removed at exit. */
 const char *ftl_test_temp(const char *name);
 
-/* Compares two float arrays: |got - want| <= tolerance * max(1, max|want|); NaN equals NaN, inf equals the same inf.
- * On a difference prints the first index, got, want and ulp, and fails the test. */
+/* Compares two float arrays: |got - want| <= tolerance * max(1, max|want|); NaN equals NaN, inf
+ * equals the same inf. On a difference prints the first index, got, want and ulp, and fails the
+ * test. */
 void ftl_test_assert_close_f32(const float *got, const float *want, size_t n, double tolerance,
                                const char *what);
 

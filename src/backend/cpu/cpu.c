@@ -111,8 +111,9 @@ static ftl_status take_bytes(cpu_device *d, size_t bytes)
     const uint64_t used = __atomic_add_fetch(&d->used_bytes, bytes, __ATOMIC_RELAXED);
     if (!d->memory_limit_bytes || used <= d->memory_limit_bytes) return FTL_OK;
     __atomic_sub_fetch(&d->used_bytes, bytes, __ATOMIC_RELAXED);
-    return ftl_fail(FTL_ENOMEM, "no %zu bytes for a cell: %llu of the limit of %llu are in use", bytes,
-                    (unsigned long long)(used - bytes), (unsigned long long)d->memory_limit_bytes);
+    return ftl_fail(FTL_ENOMEM, "no %zu bytes for a cell: %llu of the limit of %llu are in use",
+                    bytes, (unsigned long long)(used - bytes),
+                    (unsigned long long)d->memory_limit_bytes);
 }
 
 static void give_bytes(ftl_device *device, size_t bytes)
@@ -131,10 +132,8 @@ static ftl_status make_buffer(cpu_buffer **out, ftl_device *device, const ftl_te
         b->base = (ftl_buffer){ .device = device, .desc = *desc, .bytes = bytes };
         b->is_wrapped = host != NULL;
         b->is_pages = !host && bytes > SMALL_BYTES;
-        if (host)
-            b->data = host;
-        else if (b->is_pages)
-            b->data = ftl_pages_alloc(bytes);
+        if (host) b->data = host;
+        else if (b->is_pages) b->data = ftl_pages_alloc(bytes);
         else if ((b->owned = ftl_calloc(1, bytes + LINE)) != NULL)
             b->data = (void *)(((uintptr_t)b->owned + LINE - 1) / LINE * LINE);
     }

@@ -149,7 +149,8 @@ K_INLINE void attention_mask(const attention_run *r, int64_t c, int64_t j0, int6
     }
 }
 
-/* New maximum, probabilities in place of scores, sums, and the factor for what was summed before. */
+/* New maximum, probabilities in place of scores, sums, and the factor for what was summed
+ * before. */
 K_INLINE void attention_softmax(const attention_run *r, int64_t c, int64_t n)
 {
     float *st = r->s.st + c;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* k_bench_f32.h - the source of the kernels of cpu_bench.h; not alone: a file of one instruction set
- * includes its vector layer and defines K_CHAINS, K_TABLE and K_ISA before.
+/* k_bench_f32.h - the source of the kernels of cpu_bench.h; not alone: a file of one instruction
+ * set includes its vector layer and defines K_CHAINS, K_TABLE and K_ISA before.
  * K_CHAINS: at least latency x units of the multiply-add, and few enough to stay in registers. */
 #include "backend/cpu/cpu_bench.h"
 #include "base/cpuid.h"

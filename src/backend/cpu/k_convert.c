@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conversion of elements: through blocks of doubles in the L1 cache, which hold every value of every
- * type here but 64-bit integers beyond 2^53, and those are rounded (i64 to i32 is exact).
+/* Conversion of elements: through blocks of doubles in the L1 cache, which hold every value of
+ * every type here but 64-bit integers beyond 2^53, and those are rounded (i64 to i32 is exact).
  * Same results as ftl_elements_convert(), without branches in the loops. */
 #include "backend/cpu/kernels_move.h"
 

@@ -21,7 +21,8 @@ extern "C" {
 /* y[i] = op(x[i]), i < n; y may be x.  op: neg abs sign floor ceil round exp log sqrt rsqrt tanh
  * sigmoid erf sin cos.  Errors in units in the last place (tests/ops/test_elementwise.c):
  * exp 2, log 2, tanh 3, sigmoid 3, erf 3; the others are rounded once (rsqrt twice; sin, cos: of
- * the C library).  Infinities, NaN, zeros of either sign and denormals as the C library has them. */
+ * the C library).  Infinities, NaN, zeros of either sign and denormals as the C library has
+ * them. */
 typedef void k_fn_unary(ftl_op op, float *y, const float *x, int64_t n);
 /* y[i] = act(x[i]), i < n; y may be x.  NaN stays NaN.  Error: |y - exact| <= 4e-7 max(1, |exact|),
  * formulas in core/attr.h. */
@@ -55,7 +56,8 @@ typedef void k_fn_rms_norm(float *y, const float *x, const float *scale, double 
 typedef void k_fn_channel_affine(float *y, const float *x, const float *k, const float *shift,
                                  const ftl_attr_act *act, int64_t channels, int64_t spatial,
                                  int64_t begin, int64_t end);
-/* k = scale / sqrt(variance + eps), shift = bias - mean * k, in double, rounded once; [channels]. */
+/* k = scale / sqrt(variance + eps), shift = bias - mean * k, in double, rounded once;
+ * [channels]. */
 void ftl_batch_norm_fold(float *k, float *shift, const float *scale, const float *bias,
                          const float *mean, const float *variance, double eps, int64_t channels);
 
@@ -83,7 +85,8 @@ typedef void k_fn_arg_max(int32_t *y, const float *x, int64_t n, int64_t inner, 
 /* ---- windows -------------------------------------------------------------------------------- */
 
 /* y = x / (bias + alpha / size * sum of x^2 over `size` channels)^beta, the window from
- * c - (size - 1) / 2 on; columns [s0, s1) of one image [channels, spatial].  Error: relative 2e-6. */
+ * c - (size - 1) / 2 on; columns [s0, s1) of one image [channels, spatial].  Error: relative
+ * 2e-6. */
 typedef void k_fn_lrn(const ftl_attr_lrn *attr, float *y, const float *x, int64_t channels,
                       int64_t spatial, int64_t s0, int64_t s1);
 /* Planes [begin, end) of B * C: x [planes, ih, iw], y [planes, oh, ow].  max: padding counts as

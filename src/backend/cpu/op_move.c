@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows that move elements: broadcast, transpose, slice, reverse, pad, concat, iota, gather, scatter,
- * kv_write. */
+/* Rows that move elements: broadcast, transpose, slice, reverse, pad, concat, iota, gather,
+ * scatter, kv_write. */
 #include <string.h>
 
 #include "backend/cpu/cpu_internal.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows that are layers: norms, softmax, reductions, windows, attention, loss, optimizer; all f32. */
+/* Rows that are layers: norms, softmax, reductions, windows, attention, loss, optimizer; all
+ * f32. */
 #include "backend/cpu/cpu_internal.h"
 #include "backend/cpu/kernels_ops.h"
 

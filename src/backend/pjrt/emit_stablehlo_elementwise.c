@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Elementwise rows.  Bool is arithmetic in one bit: what the other integers do, and then "not 0". */
+/* Elementwise rows.  Bool is arithmetic in one bit: what the other integers do, and then "not
+ * 0". */
 #include <math.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiled programs on disk: the blob of ftl_pjrt_program_serialize(), which carries its own key and
- * checksum, under a name that adds what the plug-in does not tell. */
+/* Compiled programs on disk: the blob of ftl_pjrt_program_serialize(), which carries its own key
+ * and checksum, under a name that adds what the plug-in does not tell. */
 #include "backend/pjrt/pjrt_cache.h"
 
 #include <inttypes.h>

@@ -195,6 +195,35 @@ static void scales_biases_and_silu_melt(void **s)
     ftl_graph_destroy(n.g);
 }
 
+/* gelu as exporters write it: two orders of the factors, erf(x / sqrt 2) and erf(x * 0.7071). */
+static void gelu_written_out_becomes_one_activation(void **s)
+{
+    (void)s;
+    for (int order = 0; order < 2; order++) {
+        net n = { 0 };
+        assert_ok(ftl_graph_create(&n.g, "gelu", true));
+        const int64_t dx[] = { 3, 7 };
+        const int32_t x = input(&n, "x", 2, dx);
+        const int32_t half = ftl_graph_const_scalar(n.g, FTL_DTYPE_F32, 0.5);
+        const int32_t one = ftl_graph_const_scalar(n.g, FTL_DTYPE_F32, 1);
+        const int32_t root =
+            ftl_graph_const_scalar(n.g, FTL_DTYPE_F32, order ? 0.70710678 : 1.41421356);
+        const int32_t scaled =
+            order ? FTL_ADD(n.g, mul, NULL, x, root) : FTL_ADD(n.g, div, NULL, x, root);
+        const int32_t sum = FTL_ADD(n.g, add, NULL, one, FTL_ADD(n.g, erf, NULL, scaled));
+        const int32_t y = order ? FTL_ADD(n.g, mul, NULL, FTL_ADD(n.g, mul, NULL, x, half), sum)
+                                : FTL_ADD(n.g, mul, NULL, FTL_ADD(n.g, mul, NULL, x, sum), half);
+        ftl_graph_output(n.g, "y", y);
+        ftl_graph *optimized;
+        assert_ok(ftl_pass_optimize(&optimized, n.g));
+        assert_int_equal(ftl_graph_get_view(optimized)->n_nodes, 1);
+        assert_int_equal(count_op(optimized, FTL_OP_activation), 1);
+        check_same(n.g, optimized, NULL);
+        ftl_graph_destroy(optimized);
+        ftl_graph_destroy(n.g);
+    }
+}
+
 static void what_others_read_is_not_absorbed(void **s)
 {
     (void)s;
@@ -274,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_residual_block_becomes_two_convolutions),
         cmocka_unit_test(scales_biases_and_silu_melt),
+        cmocka_unit_test(gelu_written_out_becomes_one_activation),
         cmocka_unit_test(what_others_read_is_not_absorbed),
         cmocka_unit_test(constants_fold_and_keep_is_a_wall),
         cmocka_unit_test(derived_weights_have_the_same_id_in_two_programs),

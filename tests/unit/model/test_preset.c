@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every preset against what is published of its architecture, and the small ones against plain C. */
+/* Every preset against what is published of its architecture, and the small ones against
+ * plain C. */
 #include "support/test.h"
 
 #include <math.h>
