@@ -9,6 +9,7 @@
 #include "fettle/devices.h"
 #include "fettle/model.h"
 #include "fettle/plan.h"
+#include "fettle/run.h"
 #include "fettle/catalogue.h"
 #include "fettle/session.h"
 #include "fettle/status.h"

@@ -22,15 +22,15 @@ typedef struct ftl_image_change {
 
 typedef struct ftl_run_options {
     size_t struct_size;
-    const char *model;   /* as for ftl_model_open(); NULL: the plan's                            */
-    const char *plan;    /* path of a saved plan; what is set in `session` comes first           */
+    const char *model; /* as for ftl_model_open(); NULL: the plan's                            */
+    const char *plan;  /* path of a saved plan; what is set in `session` comes first           */
     ftl_session_options session; /* device may also be "auto" or "a,b": the first that works     */
     const char *picture; /* PNG or JPEG                                                          */
     const char *const *inputs; /* "NAME=FILE.npy"; NAME= may be left out of a lone input         */
     int32_t n_inputs;
     const char *output_folder; /* gets NAME.npy of every output; NULL: nothing is written        */
-    int32_t n_runs;   /* timed ones; above 1 one run comes before them.  0: 1                     */
-    int32_t n_top;    /* classes to name; 0: 5 when there is a picture or a file of labels, else
+    int32_t n_runs; /* timed ones; above 1 one run comes before them.  0: 1                     */
+    int32_t n_top;  /* classes to name; 0: 5 when there is a picture or a file of labels, else
                          none                                                                    */
     const char *labels; /* path of a text file, one class a line; NULL: the model's              */
     ftl_image_change image;
@@ -39,7 +39,9 @@ typedef struct ftl_run_options {
     void *progress_arg;
 } ftl_run_options;
 #define FTL_RUN_OPTIONS_INIT                                                                       \
-    { .struct_size = sizeof(ftl_run_options), .session = FTL_SESSION_OPTIONS_INIT }
+    {                                                                                              \
+        .struct_size = sizeof(ftl_run_options), .session = FTL_SESSION_OPTIONS_INIT                \
+    }
 
 typedef struct ftl_run_tensor {
     const char *name;
@@ -67,10 +69,10 @@ typedef struct ftl_run_result {
     double p10_s, p50_s, p90_s, p99_s;
     int32_t n_runs;
     uint64_t memory_predicted_bytes;
-    uint64_t memory_peak_bytes; /* above what was resident before the model was opened; 0: the
+    uint64_t memory_peak_bytes;   /* above what was resident before the model was opened; 0: the
                                    system does not say                                     */
-    const char *picture;        /* "" : none                                               */
-    ftl_image_prep image;       /* as it was used                                          */
+    const char *picture;          /* "" : none                                               */
+    ftl_image_prep image;         /* as it was used                                          */
     const ftl_run_class *classes; /* of the first sample, most probable first              */
     int32_t n_classes;
     int64_t n_all_classes;

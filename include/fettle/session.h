@@ -29,7 +29,8 @@ typedef struct ftl_session_dim {
 
 typedef struct ftl_session_options {
     size_t struct_size;
-    const char *device;          /* "cpu", "pjrt:PATH"; NULL: "cpu"                          */
+    const char *device;          /* "cpu", "pjrt:PATH"; "a,b": the first that works; "auto": the
+                                    first device that is no emulation; NULL: "cpu"           */
     uint32_t n_threads;          /* 0: one a core that may be used                           */
     int64_t batch;               /* 0: the model's default                                   */
     const ftl_session_dim *dims; /* other named dims                                       */

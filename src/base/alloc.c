@@ -12,6 +12,7 @@
 static _Atomic uint64_t n_requests;
 static _Atomic uint64_t fail_nth;
 static _Atomic bool fail_sticky;
+static _Atomic int64_t n_live;
 
 /* True when the test hook wants this request to fail. */
 static bool must_fail(void)
@@ -22,26 +23,44 @@ static bool must_fail(void)
     return mine == nth || (mine > nth && atomic_load_explicit(&fail_sticky, memory_order_relaxed));
 }
 
+static void *count(void *fresh)
+{
+    if (fresh) atomic_fetch_add_explicit(&n_live, 1, memory_order_relaxed);
+    return fresh;
+}
+
+static void uncount(const void *memory)
+{
+    if (memory) atomic_fetch_sub_explicit(&n_live, 1, memory_order_relaxed);
+}
+
+int64_t ftl_alloc_live(void)
+{
+    return atomic_load_explicit(&n_live, memory_order_relaxed);
+}
+
 void *ftl_alloc(size_t bytes)
 {
     if (must_fail()) return NULL;
-    return malloc(bytes ? bytes : 1);
+    return count(malloc(bytes ? bytes : 1));
 }
 
-void *ftl_calloc(size_t count, size_t bytes)
+void *ftl_calloc(size_t n, size_t bytes)
 {
     if (must_fail()) return NULL;
-    return calloc(count ? count : 1, bytes ? bytes : 1);
+    return count(calloc(n ? n : 1, bytes ? bytes : 1));
 }
 
 void *ftl_realloc(void *old, size_t bytes)
 {
     if (must_fail()) return NULL;
-    return realloc(old, bytes ? bytes : 1);
+    void *fresh = realloc(old, bytes ? bytes : 1);
+    return old ? fresh : count(fresh);
 }
 
 void ftl_free(void *memory)
 {
+    uncount(memory);
     free(memory);
 }
 
@@ -57,11 +76,12 @@ void *ftl_pages_alloc(size_t bytes)
     const size_t size = whole_pages(bytes);
     if (size == 0 || must_fail()) return NULL;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    return memory == MAP_FAILED ? NULL : count(memory);
 }
 
 void ftl_pages_free(void *memory, size_t bytes)
 {
+    uncount(memory);
     if (memory) munmap(memory, whole_pages(bytes));
 }
 

@@ -39,6 +39,8 @@ bool ftl_add_size(size_t a, size_t b, size_t *out);
 /* Test hook: requests are counted from 1 and request number `nth` fails, and if `sticky` every
  * later one too; 0 switches it off.  Returns the number of requests since the last call. */
 uint64_t ftl_alloc_fail_at(uint64_t nth, bool sticky);
+/* Test hook: blocks and page ranges that are not freed yet. */
+int64_t ftl_alloc_live(void);
 
 #ifdef __cplusplus
 }

@@ -32,7 +32,7 @@ static const ftl_cli_option options[] = {
     { NULL },
 };
 
-enum { FIGURE = 48, SHAPES_SHOWN = 7 };
+enum { FIGURE = 48, SHAPES_SHOWN = 6 };
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
@@ -84,27 +84,37 @@ static void cell_figure(ftl_cli_table *t, const ftl_profile_row *row)
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
+/* Columns of which nothing was measured are left out. */
 static void print_levels(const ftl_profile *p)
 {
     static const char *const levels[] = { "L1", "L2", "L3", "memory" };
+    const struct {
+        int32_t kind, threads;
+        const char *title;
+    } columns[] = {
+        { FTL_PROFILE_READ, 1, "READ, 1" },         { FTL_PROFILE_READ, p->threads, "READ" },
+        { FTL_PROFILE_COPY, p->threads, "COPY" },   { FTL_PROFILE_WRITE, p->threads, "WRITE" },
+        { FTL_PROFILE_TRIAD, p->threads, "TRIAD" }, { FTL_PROFILE_LATENCY, 1, "LATENCY" }
+    };
+    enum { N = sizeof columns / sizeof columns[0] };
+    char align[N + 2] = "lrrrrrr";
+    int shown[N], n = 0;
     ftl_cli_table t;
-    ftl_cli_table_start(&t, "lrrrrrr");
+    for (int c = p->threads > 1 ? 0 : 1; c < N; c++)
+        if (find(p, columns[c].kind, columns[c].threads, "memory")) shown[n++] = c;
+    align[n + 1] = 0;
+    ftl_cli_table_start(&t, align);
     ftl_cli_cell(&t, "BANDWIDTH");
-    ftl_cli_cell(&t, "READ, 1");
-    ftl_cli_cell(&t, "READ, %d", all_threads(p));
-    ftl_cli_cell(&t, "COPY, %d", all_threads(p));
-    ftl_cli_cell(&t, "WRITE, %d", all_threads(p));
-    ftl_cli_cell(&t, "TRIAD, %d", all_threads(p));
-    ftl_cli_cell(&t, "LATENCY");
-    for (int i = 0; i < 4; i++) {
-        if (!find(p, FTL_PROFILE_READ, 1, levels[i])) continue;
-        ftl_cli_cell(&t, "%s", levels[i]);
-        cell_figure(&t, find(p, FTL_PROFILE_READ, 1, levels[i]));
-        cell_figure(&t, find(p, FTL_PROFILE_READ, all_threads(p), levels[i]));
-        cell_figure(&t, find(p, FTL_PROFILE_COPY, all_threads(p), levels[i]));
-        cell_figure(&t, find(p, FTL_PROFILE_WRITE, all_threads(p), levels[i]));
-        cell_figure(&t, find(p, FTL_PROFILE_TRIAD, all_threads(p), levels[i]));
-        cell_figure(&t, find(p, FTL_PROFILE_LATENCY, 1, levels[i]));
+    for (int i = 0; i < n; i++) {
+        const bool is_single = columns[shown[i]].threads == 1 || p->threads <= 1;
+        if (is_single) ftl_cli_cell(&t, "%s", columns[shown[i]].title);
+        else ftl_cli_cell(&t, "%s, %d", columns[shown[i]].title, p->threads);
+    }
+    for (int l = 0; l < 4; l++) {
+        if (!find(p, FTL_PROFILE_READ, 1, levels[l])) continue;
+        ftl_cli_cell(&t, "%s", levels[l]);
+        for (int i = 0; i < n; i++)
+            cell_figure(&t, find(p, columns[shown[i]].kind, columns[shown[i]].threads, levels[l]));
     }
     ftl_cli_table_print(&t, stdout);
 }
@@ -121,10 +131,10 @@ static void add_shape(ftl_cli_table *t, const ftl_profile *p, const ftl_profile_
     }
     const ftl_profile_row *peak = find(p, FTL_PROFILE_PEAK, all->threads, NULL);
     if (all->kind != FTL_PROFILE_STREAM && peak && peak->median > 0)
-        snprintf(peak_text, sizeof peak_text, "%.0f %%", 100 * all->median / peak->median);
-    ftl_cli_cell(t, "%s", ftl_profile_kind_name(all->kind));
-    ftl_cli_cell(t, "%s", ftl_profile_row_text(text, sizeof text, all));
-    cell_figure(t, one);
+        snprintf(peak_text, sizeof peak_text, "%.0f", 100 * all->median / peak->median);
+    ftl_cli_cell(t, "%s %s", ftl_profile_kind_name(all->kind),
+                 ftl_profile_row_text(text, sizeof text, all));
+    if (p->threads > 1) cell_figure(t, one);
     cell_figure(t, all);
     ftl_cli_cell(t, "%s", peak_text);
     ftl_cli_cell(t, "%s", spread(spread_text, sizeof spread_text, all));
@@ -135,12 +145,11 @@ static int print_shapes(const ftl_profile *p)
 {
     ftl_cli_table t;
     int left_out = 0;
-    ftl_cli_table_start(&t, "llrrrr");
+    ftl_cli_table_start(&t, p->threads > 1 ? "lrrrr" : "lrrr");
     ftl_cli_cell(&t, "PROGRAM");
-    ftl_cli_cell(&t, "SHAPE");
     ftl_cli_cell(&t, "1 THREAD");
-    ftl_cli_cell(&t, "%d THREADS", all_threads(p));
-    ftl_cli_cell(&t, "OF PEAK");
+    if (p->threads > 1) ftl_cli_cell(&t, "%d THREADS", p->threads);
+    ftl_cli_cell(&t, "%% PEAK");
     ftl_cli_cell(&t, "SPREAD");
     for (int32_t kind = FTL_PROFILE_GEMM; kind <= FTL_PROFILE_STREAM; kind++) {
         int shown = 0;
@@ -213,9 +222,9 @@ static void print_profile(const ftl_profile *p, const char *store_note)
     const int left_out = print_shapes(p);
     printf("\n");
     print_power(&p->power);
-    printf("Measured  %zu figures in %s, medians of at least 5", p->n_rows,
+    printf("Measured  %zu figures in %s, medians of 5 or more", p->n_rows,
            ftl_text_seconds(took, sizeof took, p->seconds));
-    if (left_out > 0) printf("; --csv shows %d more shapes", left_out);
+    if (left_out > 0) printf("; %d more shapes: --csv", left_out);
     printf("\n");
     if (has_disturbed)
         printf("?         something else used the machine: the reference moved by %.0f %%\n",

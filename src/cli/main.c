@@ -16,6 +16,7 @@ static const ftl_cli_verb *const verbs[] = {
     &ftl_cli_bench,
     &ftl_cli_plan,
     &ftl_cli_fit,
+    &ftl_cli_run,
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -57,20 +57,28 @@ int ftl_cli_finish_output(void)
     return ftl_cli_error("cannot write the output: %s", strerror(errno));
 }
 
+/* The next word of *text into out, cut to size (the rest is the next word).  0: the end. */
+static size_t next_word(char *out, size_t size, const char **text, bool *is_new_line)
+{
+    const size_t blanks = strspn(*text, " \n");
+    *is_new_line = memchr(*text, '\n', blanks) != NULL;
+    *text += blanks;
+    size_t n = strcspn(*text, " \n");
+    if (n >= size) n = size - 1;
+    memcpy(out, *text, n);
+    out[n] = 0;
+    *text += n;
+    return n;
+}
+
 void ftl_cli_wrap(FILE *file, const char *text, int indent)
 {
+    char word[256];
+    bool is_new_line;
     int column = indent;
-    while (*text) {
-        char word[256];
-        text += strspn(text, " \n");
-        size_t n = strcspn(text, " \n");
-        if (n == 0) break;
-        if (n >= sizeof word) n = sizeof word - 1; /* longer ones are broken */
-        memcpy(word, text, n);
-        word[n] = 0;
-        text += n;
+    while (next_word(word, sizeof word, &text, &is_new_line) > 0) {
         const int width = ftl_text_width(word);
-        if (column > indent && column + 1 + width > FTL_CLI_WIDTH) {
+        if (column > indent && (is_new_line || column + 1 + width > FTL_CLI_WIDTH)) {
             fprintf(file, "\n%*s", indent, "");
             column = indent;
         }
@@ -82,6 +90,8 @@ void ftl_cli_wrap(FILE *file, const char *text, int indent)
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
+
+enum { GAP = 2 };
 
 void ftl_cli_table_start(ftl_cli_table *table, const char *align)
 {
@@ -112,24 +122,37 @@ static const char *text_of(const ftl_cli_table *t, int row, int column)
     return t->pool + t->cell[row * t->n_columns + column];
 }
 
-void ftl_cli_table_print(ftl_cli_table *t, FILE *file)
+/* Natural widths, then the widest column gives way until the line fits; a last column on the left
+ * is wrapped, so it needs some room only. */
+static void find_widths(const ftl_cli_table *t, int rows, int *width)
 {
-    enum { GAP = 2 };
-    const int rows = t->n_cells / t->n_columns, last = t->n_columns - 1;
-    int width[FTL_CLI_COLUMNS] = { 0 }, indent = 0;
-    for (int c = 0; c < last; c++) {
+    enum { WRAPPED_LEAST = 24 };
+    const int last = t->n_columns - 1;
+    for (int c = 0; c <= last; c++) {
+        width[c] = 0;
         for (int r = 0; r < rows; r++) {
             const int w = ftl_text_width(text_of(t, r, c));
             if (w > width[c]) width[c] = w;
         }
-        if (indent + width[c] > FTL_CLI_WIDTH * 3 / 4) width[c] = FTL_CLI_WIDTH * 3 / 4 - indent;
-        indent += width[c] + GAP;
     }
-    int last_width = 0;
-    for (int r = 0; r < rows; r++) {
-        const int w = ftl_text_width(text_of(t, r, last));
-        if (w > last_width) last_width = w;
+    if (t->align[last] == 'l' && width[last] > WRAPPED_LEAST) width[last] = WRAPPED_LEAST;
+    for (;;) {
+        int sum = GAP * last, widest = 0;
+        for (int c = 0; c <= last; c++) {
+            sum += width[c];
+            if (width[c] > width[widest]) widest = c;
+        }
+        if (sum <= FTL_CLI_WIDTH || width[widest] <= 4) return;
+        width[widest]--;
     }
+}
+
+void ftl_cli_table_print(ftl_cli_table *t, FILE *file)
+{
+    const int rows = t->n_cells / t->n_columns, last = t->n_columns - 1;
+    int width[FTL_CLI_COLUMNS] = { 0 }, indent = 0;
+    find_widths(t, rows, width);
+    for (int c = 0; c < last; c++) indent += width[c] + GAP;
     for (int r = 0; r < rows; r++) {
         char cell[512];
         for (int c = 0; c < last; c++) {
@@ -137,9 +160,8 @@ void ftl_cli_table_print(ftl_cli_table *t, FILE *file)
             fprintf(file, "%s%*s", ftl_text_pad(cell, sizeof cell, text_of(t, r, c), w), GAP, "");
         }
         const char *text = text_of(t, r, last);
-        if (t->align[last] == 'r' && indent + last_width <= FTL_CLI_WIDTH)
-            fprintf(file, "%s\n", ftl_text_pad(cell, sizeof cell, text, -last_width));
-        else ftl_cli_wrap(file, text, indent);
+        if (t->align[last] == 'l') ftl_cli_wrap(file, text, indent);
+        else fprintf(file, "%s\n", ftl_text_pad(cell, sizeof cell, text, -width[last]));
     }
     ftl_cli_table_start(t, t->align);
 }

@@ -24,8 +24,7 @@ static bool take_goal(ftl_plan_options *options, const char *word)
     return false;
 }
 
-/* "tokens=128" */
-static bool take_dim(ftl_session_dim *dim, char *name, size_t size, const char *word)
+bool ftl_cli_take_dim(ftl_session_dim *dim, char *name, size_t size, const char *word)
 {
     const char *equals = strchr(word, '=');
     char *end = NULL;
@@ -84,7 +83,8 @@ bool ftl_cli_plan_fill(ftl_plan_options *o, const ftl_cli_plan_values *v,
     o->progress = show_progress;
     o->progress_arg = &room->progress;
     for (int i = 0; i < v->dims.n; i++)
-        if (!take_dim(&room->dims[i], room->names[i], sizeof room->names[i], v->dims.word[i]))
+        if (!ftl_cli_take_dim(&room->dims[i], room->names[i], sizeof room->names[i],
+                              v->dims.word[i]))
             return false;
     o->dims = room->dims;
     o->n_dims = v->dims.n;

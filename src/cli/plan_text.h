@@ -95,6 +95,9 @@ typedef struct ftl_cli_plan_room {
 bool ftl_cli_plan_fill(ftl_plan_options *options, const ftl_cli_plan_values *values,
                        const ftl_cli_context *context, ftl_cli_plan_room *room);
 
+/* "tokens=128"; `name` is the caller's room for "tokens".  False: wrong use, said already. */
+bool ftl_cli_take_dim(ftl_session_dim *dim, char *name, size_t size, const char *word);
+
 /* "resnet50: 25.6 M weights, seeded random ones; ..." */
 void ftl_cli_plan_head(const ftl_plan *plan);
 /* The candidates, at most `most`. */

@@ -46,16 +46,16 @@ static void stream(const ftl_graph *g, const ftl_node *n, double flops, ftl_op_c
                           .bytes_written = bytes_out(g, n) };
 }
 
-void cost_elementwise(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                      ftl_op_cost *out)
+void ftl_cost_elementwise(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                          ftl_op_cost *out)
 {
     (void)params;
     const double each = n->op == FTL_OP_batch_norm ? 2 : 1; /* x * k + shift */
     stream(g, n, each * count(out_of(g, n)), out);
 }
 
-void cost_transcendental(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                         ftl_op_cost *out)
+void ftl_cost_transcendental(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                             ftl_op_cost *out)
 {
     (void)params;
     double each = 1;
@@ -64,8 +64,8 @@ void cost_transcendental(const ftl_graph *g, const ftl_node *n, const ftl_param_
     stream(g, n, each * count(out_of(g, n)), out);
 }
 
-void cost_view(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_view(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)g;
     (void)n;
@@ -74,8 +74,8 @@ void cost_view(const ftl_graph *g, const ftl_node *n, const ftl_param_values *pa
 }
 
 /* What is left out (slice) or added (pad, broadcast) is not read. */
-void cost_copy(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_copy(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)params;
     stream(g, n, 0, out);
@@ -83,8 +83,8 @@ void cost_copy(const ftl_graph *g, const ftl_node *n, const ftl_param_values *pa
 }
 
 /* The rows that are taken, once each: never more than there are. */
-void cost_gather(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                 ftl_op_cost *out)
+void ftl_cost_gather(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                     ftl_op_cost *out)
 {
     (void)params;
     const double data = bytes_of(desc_of(g, n, 0)), taken = bytes_out(g, n);
@@ -93,8 +93,8 @@ void cost_gather(const ftl_graph *g, const ftl_node *n, const ftl_param_values *
 }
 
 /* In place, as the memory plan makes it for state: rows that are not named cost nothing. */
-void cost_scatter(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                  ftl_op_cost *out)
+void ftl_cost_scatter(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                      ftl_op_cost *out)
 {
     (void)params;
     const bool adds = n->op == FTL_OP_scatter && n->attr.scatter.add;
@@ -106,15 +106,15 @@ void cost_scatter(const ftl_graph *g, const ftl_node *n, const ftl_param_values 
     out->bytes_read += bytes_of(rows); /* the old values */
 }
 
-void cost_reduce(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                 ftl_op_cost *out)
+void ftl_cost_reduce(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                     ftl_op_cost *out)
 {
     (void)params;
     stream(g, n, count(desc_of(g, n, 0)), out);
 }
 
-void cost_matmul(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                 ftl_op_cost *out)
+void ftl_cost_matmul(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                     ftl_op_cost *out)
 {
     (void)params;
     const ftl_tensor_desc *a = desc_of(g, n, 0);
@@ -130,16 +130,16 @@ static double epilogue(const ftl_node *n, const ftl_attr_act *act)
     return each;
 }
 
-void cost_linear(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                 ftl_op_cost *out)
+void ftl_cost_linear(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                     ftl_op_cost *out)
 {
     (void)params;
     const double k = (double)desc_of(g, n, 1)->dim[1];
     stream(g, n, (2 * k + epilogue(n, &n->attr.act)) * count(out_of(g, n)), out);
 }
 
-void cost_conv(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_conv(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)params;
     const ftl_tensor_desc *w = desc_of(g, n, 1);
@@ -147,8 +147,8 @@ void cost_conv(const ftl_graph *g, const ftl_node *n, const ftl_param_values *pa
     stream(g, n, (2 * k + epilogue(n, &n->attr.conv.act)) * count(out_of(g, n)), out);
 }
 
-void cost_pool(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_pool(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)params;
     const ftl_attr_pool *a = &n->attr.pool;
@@ -166,8 +166,8 @@ static double norm_operations(ftl_op op)
     }
 }
 
-void cost_norm(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_norm(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)params;
     stream(g, n, norm_operations(n->op) * count(desc_of(g, n, 0)), out);
@@ -230,8 +230,8 @@ static void count_keys(const ftl_graph *g, const ftl_node *n, const ftl_param_va
     *rows += (double)(read.to - read.from);
 }
 
-void cost_attention(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-                    ftl_op_cost *out)
+void ftl_cost_attention(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                        ftl_op_cost *out)
 {
     const ftl_tensor_desc *q = desc_of(g, n, 0), *k = desc_of(g, n, 1), *v = desc_of(g, n, 2);
     double pairs, rows;
@@ -246,8 +246,8 @@ void cost_attention(const ftl_graph *g, const ftl_node *n, const ftl_param_value
 
 /* m: 3 operations, v: 4, the step: 6 (two divisions of the moments fold into one, a root, + eps,
  * /, * lr, -), decay: 2 more. */
-void cost_adam(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
-               ftl_op_cost *out)
+void ftl_cost_adam(const ftl_graph *g, const ftl_node *n, const ftl_param_values *params,
+                   ftl_op_cost *out)
 {
     (void)params;
     const double each = n->attr.adam.weight_decay != 0 ? 15 : 13;

@@ -23,13 +23,13 @@ static int32_t spread(ftl_graph *g, const ftl_node *n, int32_t d)
     return ftl_emit_broadcast(g, with_ones(g, n, d), x.rank, x.dim);
 }
 
-ftl_status grad_reduce_sum(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_reduce_sum(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     d_in[0] = spread(g, n, d[0]);
     return ftl_graph_status(g);
 }
 
-ftl_status grad_reduce_mean(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_reduce_mean(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]);
     const int32_t wide = ftl_emit_wide(g, d[0]);
@@ -42,7 +42,7 @@ ftl_status grad_reduce_mean(ftl_graph *g, const ftl_node *n, const int32_t *d, i
 }
 
 /* The largest elements share it. */
-ftl_status grad_reduce_max(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_reduce_max(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t x = n->in[0];
     const ftl_dtype dtype = ftl_emit_desc(g, x).dtype;
@@ -57,7 +57,7 @@ ftl_status grad_reduce_max(ftl_graph *g, const ftl_node *n, const int32_t *d, in
 /* ---- products ------------------------------------------------------------------------------ */
 
 /* C = A B:  dA = dC B^T, dB = A^T dC; a transposed input gets the transpose of that. */
-ftl_status grad_matmul(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_matmul(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t a = n->in[0], b = n->in[1];
     const int32_t ta = n->attr.matmul.trans_a != 0, tb = n->attr.matmul.trans_b != 0;
@@ -87,7 +87,7 @@ static int32_t before_act(ftl_graph *g, const ftl_node *n, int32_t d)
 }
 
 /* y = act(x w^T + bias + residual):  dx = d w  [M,K], dw = d^T x  [N,K] */
-ftl_status grad_linear(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_linear(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]), w = ftl_emit_desc(g, n->in[1]);
     const int64_t rows = ftl_desc_span(&x, 0, x.rank - 1);
@@ -105,7 +105,7 @@ ftl_status grad_linear(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_
 /* ---- softmax ------------------------------------------------------------------------------- */
 
 /* y * (d - sum(d * y)) */
-ftl_status grad_softmax(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_softmax(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_dtype dtype = ftl_emit_desc(g, n->in[0]).dtype;
     const int32_t y = ftl_emit_wide(g, n->out[0]), dy = ftl_emit_wide(g, d[0]);
@@ -115,8 +115,8 @@ ftl_status grad_softmax(ftl_graph *g, const ftl_node *n, const int32_t *d, int32
     return ftl_graph_status(g);
 }
 
-ftl_status grad_softmax_cross_entropy(ftl_graph *g, const ftl_node *n, const int32_t *d,
-                                      int32_t *d_in)
+ftl_status ftl_grad_softmax_cross_entropy(ftl_graph *g, const ftl_node *n, const int32_t *d,
+                                          int32_t *d_in)
 {
     d_in[0] = ADD(softmax_cross_entropy_grad, n->in[0], n->in[1], d[0]);
     return ftl_graph_status(g);

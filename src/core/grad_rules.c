@@ -36,23 +36,23 @@ static ftl_status give(ftl_graph *g, int32_t d, int32_t *d_in)
 
 /* ---- elementwise, two inputs --------------------------------------------------------------- */
 
-ftl_status grad_add(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_add(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give2(g, n, d[0], d[0], d_in);
 }
 
-ftl_status grad_sub(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_sub(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give2(g, n, d[0], ADD(neg, d[0]), d_in);
 }
 
-ftl_status grad_mul(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_mul(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give2(g, n, ADD(mul, d[0], n->in[1]), ADD(mul, d[0], n->in[0]), d_in);
 }
 
 /* y = a / b: da = d / b, db = -da * y */
-ftl_status grad_div(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_div(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t da = ADD(div, d[0], n->in[1]);
     return give2(g, n, da, ADD(neg, ADD(mul, da, n->out[0])), d_in);
@@ -65,18 +65,18 @@ static ftl_status give_by(ftl_graph *g, const ftl_node *n, int32_t c, int32_t d,
 }
 
 /* Where both are equal the second input gets it all, so that max(x, 0) has slope 0 at 0. */
-ftl_status grad_max(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_max(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give_by(g, n, ADD(less, n->in[1], n->in[0]), d[0], d_in);
 }
 
-ftl_status grad_min(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_min(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give_by(g, n, ADD(less, n->in[0], n->in[1]), d[0], d_in);
 }
 
 /* da = d * b * a^(b - 1), db = d * y * ln a, taken as 0 where a <= 0 */
-ftl_status grad_pow(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_pow(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t a = n->in[0], b = n->in[1];
     const int32_t slope = ADD(mul, b, ADD(pow, a, ftl_emit_add(g, b, -1)));
@@ -85,7 +85,7 @@ ftl_status grad_pow(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *
     return give2(g, n, ADD(mul, d[0], slope), ADD(mul, d[0], ADD(mul, n->out[0], log_a)), d_in);
 }
 
-ftl_status grad_select(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_select(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t x = ftl_emit_select_else(g, n->in[0], d[0], 0);
     const int32_t y = ftl_emit_select_then(g, n->in[0], 0, d[0]);
@@ -96,35 +96,35 @@ ftl_status grad_select(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_
 
 /* ---- elementwise, one input ---------------------------------------------------------------- */
 
-ftl_status grad_neg(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_neg(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     (void)n;
     return give(g, ADD(neg, d[0]), d_in);
 }
 
-ftl_status grad_abs(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_abs(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(mul, d[0], ADD(sign, n->in[0])), d_in);
 }
 
-ftl_status grad_exp(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_exp(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(mul, d[0], n->out[0]), d_in);
 }
 
-ftl_status grad_log(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_log(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(div, d[0], n->in[0]), d_in);
 }
 
 /* d / (2 y) */
-ftl_status grad_sqrt(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_sqrt(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(div, ftl_emit_mul(g, d[0], 0.5), n->out[0]), d_in);
 }
 
 /* -d y^3 / 2 */
-ftl_status grad_rsqrt(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_rsqrt(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t y = n->out[0], cube = ADD(mul, ADD(mul, y, y), y);
     return give(g, ADD(mul, d[0], ftl_emit_mul(g, cube, -0.5)), d_in);
@@ -140,46 +140,46 @@ int32_t ftl_grad_from_sigmoid(ftl_graph *g, int32_t y, int32_t d)
     return ADD(mul, d, ADD(mul, y, ADD(sub, ftl_emit_number(g, y, 1), y)));
 }
 
-ftl_status grad_tanh(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_tanh(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ftl_grad_from_tanh(g, n->out[0], d[0]), d_in);
 }
 
-ftl_status grad_sigmoid(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_sigmoid(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ftl_grad_from_sigmoid(g, n->out[0], d[0]), d_in);
 }
 
 /* d * 2 / sqrt(pi) * exp(-x^2) */
-ftl_status grad_erf(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_erf(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t x = n->in[0], bell = ADD(exp, ADD(neg, ADD(mul, x, x)));
     return give(g, ADD(mul, d[0], ftl_emit_mul(g, bell, 2 / sqrt(M_PI))), d_in);
 }
 
-ftl_status grad_sin(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_sin(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(mul, d[0], ADD(cos, n->in[0])), d_in);
 }
 
-ftl_status grad_cos(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_cos(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ADD(neg, ADD(mul, d[0], ADD(sin, n->in[0]))), d_in);
 }
 
-ftl_status grad_convert(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_convert(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_dtype dtype = ftl_emit_desc(g, n->in[0]).dtype;
     return give(g, ftl_dtype_is_float(dtype) ? ftl_emit_convert(g, d[0], dtype) : -1, d_in);
 }
 
-ftl_status grad_keep(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_keep(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     (void)n;
     return give(g, d[0], d_in);
 }
 
-ftl_status grad_activation(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_activation(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_dtype dtype = ftl_emit_desc(g, n->in[0]).dtype;
     const int32_t x = ftl_emit_wide(g, n->in[0]), wide_d = ftl_emit_wide(g, d[0]);
@@ -188,18 +188,18 @@ ftl_status grad_activation(ftl_graph *g, const ftl_node *n, const int32_t *d, in
 
 /* ---- shape and movement -------------------------------------------------------------------- */
 
-ftl_status grad_reshape(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_reshape(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]);
     return give(g, ftl_emit_reshape(g, d[0], x.rank, x.dim), d_in);
 }
 
-ftl_status grad_broadcast(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_broadcast(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, ftl_grad_unbroadcast(g, d[0], n->in[0]), d_in);
 }
 
-ftl_status grad_transpose(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_transpose(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     int32_t inverse[FTL_MAX_RANK] = { 0 };
     const int32_t rank = ftl_emit_desc(g, n->in[0]).rank;
@@ -208,7 +208,7 @@ ftl_status grad_transpose(ftl_graph *g, const ftl_node *n, const int32_t *d, int
 }
 
 /* Zeros where nothing was taken. */
-ftl_status grad_slice(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_slice(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]), y = ftl_emit_desc(g, d[0]);
     const ftl_attr_slice *a = &n->attr.slice;
@@ -222,12 +222,12 @@ ftl_status grad_slice(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t
     return give(g, FTL_ADD(g, pad, &back, d[0]), d_in);
 }
 
-ftl_status grad_reverse(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_reverse(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     return give(g, FTL_ADD(g, reverse, &n->attr, d[0]), d_in);
 }
 
-ftl_status grad_pad(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_pad(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]);
     const ftl_attr_pad *a = &n->attr.pad;
@@ -241,7 +241,7 @@ ftl_status grad_pad(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *
     return give(g, FTL_ADD(g, slice, &back, d[0]), d_in);
 }
 
-ftl_status grad_concat(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_concat(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     const int32_t axis = n->attr.axis.axis;
     int64_t first = 0;
@@ -255,7 +255,7 @@ ftl_status grad_concat(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_
 
 /* Rows of d are added to the rows that were taken.  data [P,S,Q], indices [I], d [P,I,Q]: with
  * the axis in front, data [S,P,Q] and d [I,P,Q], it is one scatter. */
-ftl_status grad_gather(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
+ftl_status ftl_grad_gather(ftl_graph *g, const ftl_node *n, const int32_t *d, int32_t *d_in)
 {
     static const int32_t swap[3] = { 1, 0, 2 };
     const ftl_tensor_desc x = ftl_emit_desc(g, n->in[0]), index = ftl_emit_desc(g, n->in[1]);

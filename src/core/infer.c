@@ -45,7 +45,7 @@ bool ftl_desc_broadcast(const ftl_tensor_desc *a, const ftl_tensor_desc *b, ftl_
     return true;
 }
 
-ftl_status infer_binary(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_binary(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *a = desc_of(g, n, 0), *b = desc_of(g, n, 1);
     if (a->dtype != b->dtype) return refuse(g, n, "the element types differ");
@@ -53,14 +53,14 @@ ftl_status infer_binary(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     return FTL_OK;
 }
 
-ftl_status infer_compare(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_compare(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
-    FTL_TRY(infer_binary(g, n, out));
+    FTL_TRY(ftl_infer_binary(g, n, out));
     out->dtype = FTL_DTYPE_BOOL;
     return FTL_OK;
 }
 
-ftl_status infer_select(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_select(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *c = desc_of(g, n, 0), *a = desc_of(g, n, 1), *b = desc_of(g, n, 2);
     ftl_tensor_desc both;
@@ -71,20 +71,20 @@ ftl_status infer_select(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     return FTL_OK;
 }
 
-ftl_status infer_same(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_same(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     return FTL_OK;
 }
 
-ftl_status infer_same_float(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_same_float(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     if (!ftl_dtype_is_float(out->dtype)) return refuse(g, n, "floats are needed");
     return FTL_OK;
 }
 
-ftl_status infer_convert(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_convert(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     out->dtype = n->attr.convert.dtype;
@@ -103,7 +103,7 @@ static ftl_status take_shape(const ftl_graph *g, const ftl_node *n, ftl_dtype dt
     return FTL_OK;
 }
 
-ftl_status infer_reshape(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_reshape(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     FTL_TRY(take_shape(g, n, x->dtype, out));
@@ -136,7 +136,7 @@ ftl_status infer_reshape(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc 
     return FTL_OK;
 }
 
-ftl_status infer_broadcast(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_broadcast(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     ftl_tensor_desc both;
@@ -146,7 +146,7 @@ ftl_status infer_broadcast(const ftl_graph *g, const ftl_node *n, ftl_tensor_des
     return FTL_OK;
 }
 
-ftl_status infer_transpose(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_transpose(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     uint32_t seen = 0;
@@ -161,7 +161,7 @@ ftl_status infer_transpose(const ftl_graph *g, const ftl_node *n, ftl_tensor_des
     return FTL_OK;
 }
 
-ftl_status infer_slice(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_slice(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const ftl_attr_slice *a = &n->attr.slice;
@@ -175,14 +175,14 @@ ftl_status infer_slice(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *o
     return FTL_OK;
 }
 
-ftl_status infer_reverse(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_reverse(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     if (n->attr.reduce.axes >> out->rank) return refuse(g, n, "there is no such axis");
     return FTL_OK;
 }
 
-ftl_status infer_pad(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_pad(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const ftl_attr_pad *a = &n->attr.pad;
@@ -201,7 +201,7 @@ ftl_status infer_pad(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out
     return FTL_OK;
 }
 
-ftl_status infer_concat(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_concat(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *first = desc_of(g, n, 0);
     const int32_t axis = n->attr.axis.axis;
@@ -219,7 +219,7 @@ ftl_status infer_concat(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     return FTL_OK;
 }
 
-ftl_status infer_iota(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_iota(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     FTL_TRY(take_shape(g, n, n->attr.shape.dtype, out));
     if (n->attr.shape.axis < 0 || n->attr.shape.axis >= out->rank)
@@ -232,7 +232,7 @@ static bool is_index(const ftl_tensor_desc *d)
     return d->dtype == FTL_DTYPE_I32 || d->dtype == FTL_DTYPE_I64;
 }
 
-ftl_status infer_gather(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_gather(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0), *index = desc_of(g, n, 1);
     const int32_t axis = n->attr.axis.axis;
@@ -263,19 +263,19 @@ static ftl_status infer_rows(const ftl_graph *g, const ftl_node *n, const ftl_te
     return FTL_OK;
 }
 
-ftl_status infer_scatter(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_scatter(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     return infer_rows(g, n, desc_of(g, n, 0), desc_of(g, n, 1), desc_of(g, n, 2), out);
 }
 
-ftl_status infer_kv_write(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_kv_write(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     return infer_rows(g, n, desc_of(g, n, 0), desc_of(g, n, 2), desc_of(g, n, 1), out);
 }
 
 /* ---- reductions ---------------------------------------------------------------------------- */
 
-ftl_status infer_reduce(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_reduce(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const uint32_t axes = n->attr.reduce.axes;
@@ -288,7 +288,7 @@ ftl_status infer_reduce(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     return FTL_OK;
 }
 
-ftl_status infer_arg_max(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_arg_max(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const int32_t axis = n->attr.axis.axis;

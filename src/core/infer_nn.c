@@ -24,7 +24,7 @@ static bool is_float(const ftl_tensor_desc *d)
     return ftl_dtype_is_float(d->dtype);
 }
 
-ftl_status infer_matmul(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_matmul(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *a = desc_of(g, n, 0), *b = desc_of(g, n, 1);
     if (a->dtype != b->dtype) return refuse(g, n, 1, "the element types differ");
@@ -45,7 +45,7 @@ ftl_status infer_matmul(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *
     return FTL_OK;
 }
 
-ftl_status infer_linear(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_linear(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0), *w = desc_of(g, n, 1), *bias = desc_of(g, n, 2),
                           *residual = desc_of(g, n, 3);
@@ -75,7 +75,7 @@ static bool window_count(int64_t size, int64_t kernel, int64_t stride, int64_t d
     return true;
 }
 
-ftl_status infer_conv(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_conv(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0), *w = desc_of(g, n, 1), *bias = desc_of(g, n, 2),
                           *residual = desc_of(g, n, 3);
@@ -98,7 +98,7 @@ ftl_status infer_conv(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *ou
     return FTL_OK;
 }
 
-ftl_status infer_pool(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_pool(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const ftl_attr_pool *a = &n->attr.pool;
@@ -114,7 +114,7 @@ ftl_status infer_pool(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *ou
     return FTL_OK;
 }
 
-ftl_status infer_batch_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_batch_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     if (!is_float(x) || x->rank < 2) return refuse(g, n, 0, "batch_norm takes floats [B,C,..]");
@@ -127,7 +127,7 @@ ftl_status infer_batch_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_de
     return FTL_OK;
 }
 
-ftl_status infer_layer_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_layer_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0);
     const int32_t axis = n->attr.norm.axis;
@@ -144,7 +144,7 @@ ftl_status infer_layer_norm(const ftl_graph *g, const ftl_node *n, ftl_tensor_de
     return FTL_OK;
 }
 
-ftl_status infer_softmax(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_softmax(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     const int32_t axis = n->attr.norm.axis;
@@ -153,7 +153,7 @@ ftl_status infer_softmax(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc 
     return FTL_OK;
 }
 
-ftl_status infer_lrn(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_lrn(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     *out = *desc_of(g, n, 0);
     if (!is_float(out) || out->rank < 2 || n->attr.lrn.size < 1)
@@ -166,7 +166,7 @@ static bool is_i32(const ftl_tensor_desc *d, int32_t rank)
     return d->dtype == FTL_DTYPE_I32 && d->rank == rank;
 }
 
-ftl_status infer_rope(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_rope(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0), *positions = desc_of(g, n, 1),
                           *freq = desc_of(g, n, 2);
@@ -183,7 +183,7 @@ ftl_status infer_rope(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *ou
     return FTL_OK;
 }
 
-ftl_status infer_attention(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_attention(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *q = desc_of(g, n, 0), *k = desc_of(g, n, 1), *v = desc_of(g, n, 2),
                           *table = desc_of(g, n, 3), *seq = desc_of(g, n, 4),
@@ -209,7 +209,7 @@ ftl_status infer_attention(const ftl_graph *g, const ftl_node *n, ftl_tensor_des
     return FTL_OK;
 }
 
-ftl_status infer_cross_entropy(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_cross_entropy(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *x = desc_of(g, n, 0), *labels = desc_of(g, n, 1);
     if (!is_float(x) || x->rank != 2 || !is_i32(labels, 1) || labels->dim[0] != x->dim[0])
@@ -218,15 +218,15 @@ ftl_status infer_cross_entropy(const ftl_graph *g, const ftl_node *n, ftl_tensor
     return FTL_OK;
 }
 
-ftl_status infer_cross_entropy_grad(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_cross_entropy_grad(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
-    FTL_TRY(infer_cross_entropy(g, n, out));
+    FTL_TRY(ftl_infer_cross_entropy(g, n, out));
     if (!ftl_desc_equal(out, desc_of(g, n, 2))) return refuse(g, n, 2, "dloss is not [B]");
     *out = *desc_of(g, n, 0);
     return FTL_OK;
 }
 
-ftl_status infer_adam(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
+ftl_status ftl_infer_adam(const ftl_graph *g, const ftl_node *n, ftl_tensor_desc *out)
 {
     const ftl_tensor_desc *w = desc_of(g, n, 0), *lr = desc_of(g, n, 4), *step = desc_of(g, n, 5);
     for (int32_t i = 1; i < 4; i++)

@@ -22,7 +22,7 @@ static ftl_status finish(ftl_graph *g, int32_t y, int32_t like, int32_t *out)
     return ftl_graph_status(g);
 }
 
-ftl_status lower_activation(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_activation(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const int32_t x = n->in[0];
     return finish(g, ftl_emit_act(g, ftl_emit_wide(g, x), &n->attr.act), x, out);
@@ -39,11 +39,11 @@ static int32_t mean_keep(ftl_graph *g, int32_t x, uint32_t axes)
     return ADD(div, sum, ftl_emit_number(g, sum, count));
 }
 
-ftl_status lower_reduce_mean(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_reduce_mean(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const int32_t x = n->in[0];
     ftl_tensor_desc d = { 0 };
-    FTL_TRY(infer_reduce(g, n, &d));
+    FTL_TRY(ftl_infer_reduce(g, n, &d));
     const int32_t y = mean_keep(g, ftl_emit_wide(g, x), n->attr.reduce.axes);
     return finish(g, ftl_emit_reshape(g, y, d.rank, d.dim), x, out);
 }
@@ -59,7 +59,7 @@ static int32_t epilogue(ftl_graph *g, int32_t y, int32_t bias, int32_t residual,
     return ftl_emit_act(g, y, act);
 }
 
-ftl_status lower_linear(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_linear(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const int32_t x = n->in[0], w = n->in[1];
     ftl_tensor_desc dx = ftl_emit_desc(g, x), dw = ftl_emit_desc(g, w);
@@ -72,7 +72,7 @@ ftl_status lower_linear(ftl_graph *g, const ftl_node *n, int32_t *out)
     return ftl_graph_status(g);
 }
 
-ftl_status lower_conv(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_conv(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     ftl_attr plain = n->attr;
     plain.conv.act = (ftl_attr_act){ 0 };
@@ -88,7 +88,7 @@ ftl_status lower_conv(ftl_graph *g, const ftl_node *n, int32_t *out)
 
 /* x / (bias + alpha / size * sum of x^2 over a window of channels)^beta.  The window's mean is an
  * average pool over channels, laid out as [B, 1, C, H * W], whose padding counts as elements. */
-ftl_status lower_lrn(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_lrn(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_attr_lrn *a = &n->attr.lrn;
     const ftl_tensor_desc d = ftl_emit_desc(g, n->in[0]);
@@ -114,7 +114,7 @@ ftl_status lower_lrn(ftl_graph *g, const ftl_node *n, int32_t *out)
 
 /* y = x * k + shift, with k = scale / sqrt(variance + eps) and shift = bias - mean * k, so that
  * both can be computed once from the weights. */
-ftl_status lower_batch_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_batch_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_tensor_desc d = ftl_emit_desc(g, n->in[0]);
     int64_t channels[FTL_MAX_RANK] = { d.dim[1] };
@@ -138,7 +138,7 @@ static int32_t scale_shift(ftl_graph *g, int32_t x, int32_t scale, int32_t bias)
     return x;
 }
 
-ftl_status lower_layer_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_layer_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const int32_t x = ftl_emit_wide(g, n->in[0]);
     const uint32_t axes = ftl_axis_mask(n->attr.norm.axis, ftl_emit_desc(g, x).rank);
@@ -150,7 +150,7 @@ ftl_status lower_layer_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
     return finish(g, y, n->in[0], out);
 }
 
-ftl_status lower_rms_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_rms_norm(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const int32_t x = ftl_emit_wide(g, n->in[0]);
     const uint32_t axes = ftl_axis_mask(n->attr.norm.axis, ftl_emit_desc(g, x).rank);
@@ -182,7 +182,7 @@ static ftl_status check_axis(const ftl_graph *g, const ftl_node *n)
     return ftl_fail(FTL_EINVAL, "softmax: there is no axis %d", (int)axis);
 }
 
-ftl_status lower_softmax(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_softmax(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     FTL_TRY(check_axis(g, n));
     const uint32_t axes = 1u << n->attr.norm.axis;
@@ -190,7 +190,7 @@ ftl_status lower_softmax(ftl_graph *g, const ftl_node *n, int32_t *out)
     return finish(g, ADD(div, e, sum_guarded(g, e, axes)), n->in[0], out);
 }
 
-ftl_status lower_log_softmax(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_log_softmax(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     FTL_TRY(check_axis(g, n));
     const uint32_t axes = 1u << n->attr.norm.axis;

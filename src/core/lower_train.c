@@ -16,7 +16,7 @@ static int32_t one_hot(ftl_graph *g, int32_t labels, int64_t n_classes)
 }
 
 /* -log_softmax(logits)[label]; 0 where the label is outside. */
-ftl_status lower_softmax_cross_entropy(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_softmax_cross_entropy(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_tensor_desc d = ftl_emit_desc(g, n->in[0]);
     const int32_t x = ftl_emit_wide(g, n->in[0]);
@@ -29,7 +29,7 @@ ftl_status lower_softmax_cross_entropy(ftl_graph *g, const ftl_node *n, int32_t 
 }
 
 /* (softmax(logits) - one_hot(labels)) * dloss; a row whose label is outside gets 0. */
-ftl_status lower_softmax_cross_entropy_grad(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_softmax_cross_entropy_grad(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_tensor_desc d = ftl_emit_desc(g, n->in[0]);
     const int32_t x = ftl_emit_wide(g, n->in[0]), labels = n->in[1];
@@ -58,7 +58,7 @@ static int32_t moving_mean(ftl_graph *g, int32_t old, int32_t x, double beta)
     return ADD(add, ftl_emit_mul(g, old, beta), ftl_emit_mul(g, x, 1 - beta));
 }
 
-ftl_status lower_adam(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_adam(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_attr_adam *a = &n->attr.adam;
     const ftl_dtype narrow = ftl_emit_desc(g, n->in[0]).dtype, wide = ftl_emit_wide_dtype(narrow);

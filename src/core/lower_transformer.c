@@ -31,7 +31,7 @@ static void turn(ftl_graph *g, int32_t angle, int32_t *a, int32_t *b)
 }
 
 /* Su et al. 2021, arXiv 2104.09864, section 3.2. */
-ftl_status lower_rope(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_rope(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     const ftl_tensor_desc d = ftl_emit_desc(g, n->in[0]);
     const int64_t n_rot = n->attr.rope.n_rot ? n->attr.rope.n_rot : d.dim[2], half = n_rot / 2;
@@ -63,7 +63,7 @@ ftl_status lower_rope(ftl_graph *g, const ftl_node *n, int32_t *out)
     return ftl_graph_status(g);
 }
 
-ftl_status lower_kv_write(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_kv_write(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     out[0] = ADD(scatter, n->in[0], n->in[2], n->in[1]);
     return ftl_graph_status(g);
@@ -179,10 +179,10 @@ static int32_t weigh(ftl_graph *g, const attention *a, int32_t scores, int32_t s
     return ftl_emit_softmax(g, FTL_OP_softmax, ftl_emit_reshape(g, scores, 4, flat), 3);
 }
 
-ftl_status lower_attention(ftl_graph *g, const ftl_node *n, int32_t *out)
+ftl_status ftl_lower_attention(ftl_graph *g, const ftl_node *n, int32_t *out)
 {
     ftl_tensor_desc result = { 0 };
-    FTL_TRY(infer_attention(g, n, &result));
+    FTL_TRY(ftl_infer_attention(g, n, &result));
     const attention a = read_shapes(g, n);
     if (a.sequences == 0 || a.keys == 0 || ftl_desc_count_checked(&result) == 0) {
         out[0] = ftl_emit_full(g, &result, 0);

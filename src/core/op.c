@@ -7,16 +7,21 @@
 #include "core/rules.h"
 
 /* Rows without a rule: after the prototypes of rules.h these two names are NULL. */
-#define grad_NONDIFF    NULL
-#define lower_PRIMITIVE NULL
+#define ftl_grad_NONDIFF    NULL
+#define ftl_lower_PRIMITIVE NULL
 
 static const ftl_op_info infos[FTL_OP_COUNT] = {
 #define X(name, in_min, in_max, n_out, attributes, shape, cost, gradient, decomposition)           \
-    { #name,           in_min,                                                                     \
-      in_max,          n_out,                                                                      \
-      #attributes,     sizeof(((ftl_attr *)0)->attributes),                                        \
-      infer_##shape,   cost_##cost,                                                                \
-      grad_##gradient, lower_##decomposition },
+    { #name,                                                                                       \
+      in_min,                                                                                      \
+      in_max,                                                                                      \
+      n_out,                                                                                       \
+      #attributes,                                                                                 \
+      sizeof(((ftl_attr *)0)->attributes),                                                         \
+      ftl_infer_##shape,                                                                           \
+      ftl_cost_##cost,                                                                             \
+      ftl_grad_##gradient,                                                                         \
+      ftl_lower_##decomposition },
 #include "core/ops.def"
 #undef X
 };

@@ -173,7 +173,13 @@ static ftl_status learn_from(fitting *f, contender *c)
 {
     const ftl_session_node *rows;
     int32_t n;
+    const ftl_measurement *whole = &f->box->candidates[c->candidate].measured;
+    if (whole->is_disturbed) return FTL_OK; /* noise teaches nothing */
     if (ftl_session_profile(c->session, NODE_RUNS, &rows, &n) != FTL_OK) return FTL_OK;
+    /* Single nodes were timed in a few runs of their own: their sum is made that of the many. */
+    double sum = 0;
+    for (int32_t i = 0; i < n; i++) sum += rows[i].seconds;
+    const double scale = sum > 0 ? whole->latency_s / sum : 1;
     const ftl_prepared *prepared = ftl_session_get_prepared(c->session);
     const ftl_graph_view *v = ftl_graph_get_view(prepared->slice);
     ftl_rates rates;
@@ -183,9 +189,9 @@ static ftl_status learn_from(fitting *f, contender *c)
     for (int32_t i = 0; i < n; i++) {
         samples[i].work = ftl_work_class_of(prepared->slice, &v->nodes[i]);
         ftl_cost_node(&rates, prepared->slice, &v->nodes[i], &samples[i].bound_s);
-        samples[i].seconds = rows[i].seconds - rates.step_s;
+        samples[i].seconds = rows[i].seconds * scale - rates.step_s;
         if (f->box->plan.n_nodes == n && c->candidate == f->box->plan.chosen)
-            f->box->nodes[i].measured_s = rows[i].seconds;
+            f->box->nodes[i].measured_s = rows[i].seconds * scale;
     }
     const ftl_status s = ftl_rates_learn(f->box->profile, prepared->n_threads, samples, (size_t)n);
     ftl_free(samples);

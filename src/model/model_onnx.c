@@ -103,10 +103,7 @@ ftl_status ftl_model_open_onnx(ftl_model *model, const char *path)
 
 ftl_status ftl_model_bind_onnx(ftl_graph **out, const ftl_model *model, const ftl_dim_value *dims)
 {
-    (void)dims;
-    *out = NULL;
-    return ftl_fail(FTL_EUNSUPPORTED, "%s: the ONNX importer is not built in",
-                    model->info.spelling);
+    return ftl_onnx_bind(out, model->onnx, dims, model->info.n_dims);
 }
 
 void ftl_model_close_onnx(ftl_model *model)

@@ -196,7 +196,7 @@ static void set_energy(ftl_plan_box *box, const machine *m, ftl_prediction *out)
             ftl_arena_printf(&box->arena, "%s, idle subtracted", m->profile->power.method);
         out->energy_source = text ? text : "";
     } else if (m->profile) {
-        out->energy_source = m->profile->power.why;
+        out->energy_source = keep_text(box, m->profile->power.why); /* outlives the profile */
     } else if (m->chip && m->chip->tdp_w > 0) {
         /* Chips under inference load draw a good half of what they may. */
         static const double of_tdp = 0.6;

@@ -70,6 +70,20 @@ const char *ftl_dtype_text(ftl_dtype dtype)
     return ftl_dtype_name(dtype);
 }
 
+/* "256x14x14 -> 256, 3x3", with what is not usual in front and behind. */
+static void print_conv(char *text, size_t size, const int64_t *d)
+{
+    char batch[24] = "", stride[24] = "";
+    if (d[0] != 1) snprintf(batch, sizeof batch, "%" PRId64 "x ", d[0]);
+    if (d[6] != 1) snprintf(stride, sizeof stride, " /%" PRId64, d[6]);
+    snprintf(text, size,
+             "%s%" PRId64 "x%" PRId64 "x%" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64 "%s%s",
+             batch, d[1], d[2], d[3], d[4], d[5], d[5], stride,
+             d[7] == 1      ? ""
+             : d[7] == d[1] ? " depthwise"
+                            : " grouped");
+}
+
 char *ftl_profile_row_text(char *text, size_t size, const ftl_profile_row *row)
 {
     const int64_t *d = row->dim;
@@ -78,19 +92,7 @@ char *ftl_profile_row_text(char *text, size_t size, const ftl_profile_row *row)
     case FTL_PROFILE_GEMM:
         snprintf(text, size, "%" PRId64 "x%" PRId64 "x%" PRId64, d[0], d[1], d[2]);
         break;
-    case FTL_PROFILE_CONV:
-        snprintf(text, size,
-                 "%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 " -> %" PRId64 ", %" PRId64
-                 "x%" PRId64 "%s%s",
-                 d[0], d[1], d[2], d[3], d[4], d[5], d[5],
-                 d[6] == 2   ? " /2"
-                 : d[6] == 4 ? " /4"
-                 : d[6] > 1  ? " strided"
-                             : "",
-                 d[7] == 1      ? ""
-                 : d[7] == d[1] ? " depthwise"
-                                : " grouped");
-        break;
+    case FTL_PROFILE_CONV: print_conv(text, size, d); break;
     case FTL_PROFILE_STREAM:
         snprintf(text, size, "%s %" PRId64 "x%" PRId64, row->name, d[0], d[1]);
         break;

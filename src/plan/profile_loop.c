@@ -110,7 +110,7 @@ static ftl_status run_groups(loop *l)
                       .before = before };
         FTL_TRY(measure_group(l, g, false, &took));
         if (is_disturbed(l, g) && passed_s(l) + took < l->budget_s * overtime) {
-            g->before = g->after;
+            FTL_TRY(look(l, &g->before)); /* it may be over by now */
             FTL_TRY(measure_group(l, g, true, &took));
         }
         before = g->after;

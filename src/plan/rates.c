@@ -231,7 +231,8 @@ static ftl_profile_row learned_row(const ftl_profile *p, ftl_work_class work, in
 ftl_status ftl_rates_learn(ftl_profile *profile, uint32_t n_threads,
                            const ftl_rates_sample *samples, size_t n)
 {
-    enum { MOST_WEIGHT = 200 }; /* nodes: old runs fade */
+    /* Nodes: one run moves what is known by half at most, and old runs fade. */
+    enum { MOST_FRESH = 50, MOST_WEIGHT = 150 };
     const int32_t threads = speaking_threads(profile, n_threads);
     for (int w = 0; w < FTL_WORK_N; w++) {
         /* Sums weighed by seconds: a class is right when its share of a program is. */
@@ -254,7 +255,8 @@ ftl_status ftl_rates_learn(ftl_profile *profile, uint32_t n_threads,
             weight += samples[i].seconds;
         }
         ftl_profile_row r = learned_row(profile, (ftl_work_class)w, threads);
-        const double old = r.n, fresh = (double)count, sum = old + fresh;
+        const double old = r.n, fresh = count < MOST_FRESH ? (double)count : MOST_FRESH;
+        const double sum = old + fresh;
         const double before = r.median > 0 ? log(r.median) : 0;
         r.median = exp((before * old + log(efficiency) * fresh) / sum);
         if (r.median > 1.5) r.median = 1.5;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inputs of one job: .npy files by name, a picture by the model's recipe, the rest by the seed. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -43,11 +44,11 @@ static ftl_status convert(void *to, const ftl_tensor_desc *want, const ftl_host_
                           const char *path)
 {
     const int64_t n = ftl_desc_count_checked(want);
-    const bool is_rounding = ftl_dtype_is_float(want->dtype) && ftl_dtype_is_float(from->desc.dtype);
+    const bool is_rounding =
+        ftl_dtype_is_float(want->dtype) && ftl_dtype_is_float(from->desc.dtype);
     ftl_elements_convert(want->dtype, to, from->desc.dtype, from->data, n);
     for (int64_t i = 0; !is_rounding && i < n; i++)
-        if (ftl_element_get(want->dtype, to, i) !=
-            ftl_element_get(from->desc.dtype, from->data, i))
+        if (ftl_element_get(want->dtype, to, i) != ftl_element_get(from->desc.dtype, from->data, i))
             return ftl_fail(FTL_EINVAL, "%s: element %lld has no exact %s, which the input wants",
                             path, (long long)i, ftl_dtype_name(want->dtype));
     return FTL_OK;
@@ -55,8 +56,7 @@ static ftl_status convert(void *to, const ftl_tensor_desc *want, const ftl_host_
 
 static bool same_shape(const ftl_tensor_desc *a, const ftl_tensor_desc *b)
 {
-    return a->rank == b->rank &&
-           memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
+    return a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof a->dim[0]) == 0;
 }
 
 static ftl_status set_tensor(ftl_run_job *job, int32_t i, const ftl_host_tensor *from,
@@ -65,11 +65,10 @@ static ftl_status set_tensor(ftl_run_job *job, int32_t i, const ftl_host_tensor 
     const ftl_tensor_desc *want = ftl_session_input_desc(job->runner, i);
     if (!same_shape(want, &from->desc)) {
         char wanted[FTL_DESC_TEXT], given[FTL_DESC_TEXT];
-        return ftl_fail(FTL_EINVAL,
-                        "%s holds %s, but input \"%s\" is %s (--batch and --dim change that)", path,
-                        ftl_desc_print(&from->desc, given, sizeof given),
-                        ftl_session_input_name(job->runner, i),
-                        ftl_desc_print(want, wanted, sizeof wanted));
+        return ftl_fail(
+            FTL_EINVAL, "%s holds %s, but input \"%s\" is %s (--batch and --dim change that)", path,
+            ftl_desc_print(&from->desc, given, sizeof given),
+            ftl_session_input_name(job->runner, i), ftl_desc_print(want, wanted, sizeof wanted));
     }
     if (want->dtype == from->desc.dtype)
         return ftl_session_set_input(job->runner, i, from->data, from->bytes);
@@ -161,10 +160,9 @@ static ftl_status set_picture(ftl_run_job *job, ftl_run_tensor *list)
     float *data = ftl_pages_alloc(bytes);
     if (!data) return ftl_run_no_memory(job);
     const size_t one = samples ? bytes / samples : 0;
-    ftl_status s = ftl_picture_read(data, one / sizeof *data, job->options->picture,
-                                    &job->result.image);
-    for (size_t k = 1; s == FTL_OK && k < samples; k++)
-        memcpy((char *)data + k * one, data, one);
+    ftl_status s =
+        ftl_picture_read(data, one / sizeof *data, job->options->picture, &job->result.image);
+    for (size_t k = 1; s == FTL_OK && k < samples; k++) memcpy((char *)data + k * one, data, one);
     if (s == FTL_OK) s = ftl_session_set_input(job->runner, i, data, bytes);
     ftl_pages_free(data, bytes);
     if (s != FTL_OK) return s;

@@ -14,8 +14,8 @@ extern "C" {
 typedef struct ftl_run_job {
     ftl_run_result result; /* first: the public handle is a pointer to it */
     ftl_arena arena;
-    const ftl_run_options *options;    /* until ftl_run() returns */
-    ftl_session_options session;       /* with what the plan and the inputs say */
+    const ftl_run_options *options; /* until ftl_run() returns */
+    ftl_session_options session;    /* with what the plan and the inputs say */
     ftl_model *model;
     ftl_session *runner;
 } ftl_run_job;

@@ -89,7 +89,8 @@ static ftl_status make_probabilities(ftl_run_job *job, double *p, int64_t n)
     double sum = 0, least = INFINITY, most = -INFINITY;
     for (int64_t i = 0; i < n; i++) {
         if (isnan(p[i]))
-            return ftl_fail(FTL_EINVAL, "output \"%s\" is NaN for class %lld: no class can be named",
+            return ftl_fail(FTL_EINVAL,
+                            "output \"%s\" is NaN for class %lld: no class can be named",
                             job->result.outputs[0].name, (long long)i);
         sum += p[i];
         least = p[i] < least ? p[i] : least;
@@ -144,8 +145,8 @@ static ftl_status find_labels(ftl_run_job *job, int64_t n_classes, const char *c
     const ftl_model_info *info = ftl_model_get_info(job->model);
     *labels = info->n_labels == n_classes ? info->labels : NULL;
     if (!job->options->labels) return FTL_OK;
-    const char **lines;
-    int64_t n;
+    const char **lines = NULL;
+    int64_t n = 0;
     FTL_TRY(read_labels(job, &lines, &n));
     if (n != n_classes)
         return ftl_fail(FTL_EFORMAT, "%s has %lld lines, but the model has %lld classes",
@@ -190,7 +191,7 @@ static ftl_status name_classes(ftl_run_job *job, const void *data)
     double *p = ftl_calloc((size_t)n, sizeof *p);
     if (!p) return ftl_run_no_memory(job);
     for (int64_t i = 0; i < n; i++) p[i] = ftl_element_get(d->dtype, data, i);
-    const char *const *labels;
+    const char *const *labels = NULL;
     ftl_status s = make_probabilities(job, p, n);
     if (s == FTL_OK) s = find_labels(job, n, &labels);
     if (s == FTL_OK) s = rank(job, p, n, labels);

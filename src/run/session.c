@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/init.h"
 #include "core/op.h"
+#include "run/pick.h"
 #include "run/session_internal.h"
 
 struct ftl_session {
@@ -202,8 +203,9 @@ ftl_status ftl_session_create(ftl_session **out, ftl_model *model,
 {
     ftl_device *device = NULL;
     ftl_weight_store *store = NULL;
+    char name[FTL_PICK_NAME];
     *out = NULL;
-    ftl_status s = ftl_device_open_name(&device, options->device ? options->device : "cpu", NULL);
+    ftl_status s = ftl_pick_device(&device, name, options->device, NULL, NULL);
     if (s == FTL_OK) s = ftl_weight_store_create(&store, device, options->seed);
     if (s == FTL_OK) s = ftl_session_create_on(out, model, device, store, options, NULL, NULL);
     if (s == FTL_OK) {
@@ -221,8 +223,9 @@ ftl_status ftl_session_predict_memory(ftl_session_memory *out, ftl_model *model,
     ftl_device *device = NULL;
     ftl_queue *queue = NULL;
     ftl_prepared prepared = { 0 };
+    char name[FTL_PICK_NAME];
     *out = (ftl_session_memory){ .struct_size = sizeof *out };
-    ftl_status s = ftl_device_open_name(&device, options->device ? options->device : "cpu", NULL);
+    ftl_status s = ftl_pick_device(&device, name, options->device, NULL, NULL);
     if (s == FTL_OK) s = ftl_queue_create(&queue, device, options->n_threads);
     if (s == FTL_OK) s = prepare(&prepared, out, model, device, options, ftl_queue_threads(queue));
     ftl_prepared_deinit(&prepared);

@@ -9,6 +9,13 @@
 
 #include "support/op_cases.h"
 
+/* XLA's CPU compiler leaks some of its own. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:xla_cpu_pjrt.so\n";
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {

@@ -286,76 +286,74 @@ static void build_arg_max_ties(ftl_op_build *b)
 
 /* ---- table --------------------------------------------------------------------------------- */
 
+/* Lists of macros come out differently each time they are laid out. */
+/* clang-format off */
+
 /* The range comes last, because it is two arguments once it is expanded. */
 #define CASE(op, build, dtype, variant, tolerance, ...)                                            \
-    { FTL_OP_##op,    #op " " #dtype " " #variant, build, FTL_DTYPE_##dtype, variant, tolerance,   \
+    { FTL_OP_##op, #op " " #dtype " " #variant, build, FTL_DTYPE_##dtype, variant, tolerance,      \
       { __VA_ARGS__ } },
-/* Ranges of the inputs; EDGES: the list above. */
-#define EDGES 0, 0
 #define B(op, dtype, variant, tolerance, ...)                                                      \
     CASE(op, build_binary, dtype, variant, tolerance, __VA_ARGS__)
 #define U(op, dtype, variant, tolerance, ...)                                                      \
     CASE(op, build_unary, dtype, variant, tolerance, __VA_ARGS__)
-#define C(op, build, dtype, variant, ...) CASE(op, build, dtype, variant, 0, __VA_ARGS__)
-#define TWO                               -2, 2
-#define POSITIVE                          0.1, 9
-#define WIDE                              -50, 50
-#define FOUR                              -4, 4
-#define NINE                              -9, 9
-#define THOUSAND                          -1000, 1000
-#define SIX                               -6, 6
-#define SMALL                             -1.2, 1.2
-#define BYTES                             0, 200
+#define C(op, build, dtype, variant, ...)                                                          \
+    CASE(op, build, dtype, variant, 0, __VA_ARGS__)
+
+/* Ranges of the inputs; EDGES: the list above. */
+#define EDGES 0, 0
+#define TWO -2, 2
+#define FOUR -4, 4
+#define SIX -6, 6
+#define NINE -9, 9
+#define THOUSAND -1000, 1000
+#define POSITIVE 0.1, 9
+#define WIDE -50, 50
+#define SMALL -1.2, 1.2
+#define BYTES 0, 200
 
 /* Of integers and floats alike. */
 #define ARITHMETIC(op)                                                                             \
-    B(op, F32, 0, 0, TWO)                                                                          \
-    B(op, F32, 1, 0, EDGES) B(op, F32, 2, 0, TWO) B(op, F32, 3, 0, TWO) B(op, F32, 4, 0, TWO)      \
-        B(op, F64, 1, 0, EDGES) B(op, F16, 0, 0, TWO) B(op, BF16, 1, 0, EDGES)                     \
-            B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I16, 1, 0, EDGES)                  \
-                B(op, U16, 1, 0, EDGES) B(op, I32, 1, 0, EDGES) B(op, U32, 1, 0, EDGES)            \
-                    B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES) B(op, BOOL, 1, 0, TWO)
+    B(op, F32, 0, 0, TWO) B(op, F32, 1, 0, EDGES) B(op, F32, 2, 0, TWO) B(op, F32, 3, 0, TWO)      \
+    B(op, F32, 4, 0, TWO) B(op, F64, 1, 0, EDGES) B(op, F16, 0, 0, TWO) B(op, BF16, 1, 0, EDGES)   \
+    B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I16, 1, 0, EDGES)                          \
+    B(op, U16, 1, 0, EDGES) B(op, I32, 1, 0, EDGES) B(op, U32, 1, 0, EDGES)                        \
+    B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES) B(op, BOOL, 1, 0, TWO)
 #define BITS(op)                                                                                   \
-    B(op, BOOL, 1, 0, TWO)                                                                         \
-    B(op, BOOL, 3, 0, TWO) B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES) B(op, I32, 1, 0, EDGES)   \
-        B(op, U32, 2, 0, WIDE) B(op, I64, 1, 0, EDGES) B(op, U64, 1, 0, EDGES)
+    B(op, BOOL, 1, 0, TWO) B(op, BOOL, 3, 0, TWO) B(op, I8, 1, 0, EDGES) B(op, U8, 1, 0, EDGES)    \
+    B(op, I32, 1, 0, EDGES) B(op, U32, 2, 0, WIDE) B(op, I64, 1, 0, EDGES)                         \
+    B(op, U64, 1, 0, EDGES)
 #define NUMERIC1(op)                                                                               \
-    U(op, F32, 1, 0, EDGES)                                                                        \
-    U(op, F32, 0, 0, TWO) U(op, F64, 1, 0, EDGES) U(op, F16, 1, 0, EDGES) U(op, BF16, 4, 0, TWO)   \
-        U(op, I8, 1, 0, EDGES) U(op, U8, 1, 0, EDGES) U(op, I32, 1, 0, EDGES)                      \
-            U(op, I64, 1, 0, EDGES) U(op, U64, 1, 0, EDGES) U(op, BOOL, 2, 0, TWO)
+    U(op, F32, 1, 0, EDGES) U(op, F32, 0, 0, TWO) U(op, F64, 1, 0, EDGES) U(op, F16, 1, 0, EDGES)  \
+    U(op, BF16, 4, 0, TWO) U(op, I8, 1, 0, EDGES) U(op, U8, 1, 0, EDGES) U(op, I32, 1, 0, EDGES)   \
+    U(op, I64, 1, 0, EDGES) U(op, U64, 1, 0, EDGES) U(op, BOOL, 2, 0, TWO)
 #define FLOAT1(op, ...)                                                                            \
-    U(op, F32, 2, 0, __VA_ARGS__)                                                                  \
-    U(op, F32, 0, 0, __VA_ARGS__) U(op, F64, 2, 1e-12, __VA_ARGS__) U(op, F16, 1, 0, __VA_ARGS__)  \
-        U(op, BF16, 2, 0, __VA_ARGS__)
+    U(op, F32, 2, 0, __VA_ARGS__) U(op, F32, 0, 0, __VA_ARGS__) U(op, F64, 2, 1e-12, __VA_ARGS__)  \
+    U(op, F16, 1, 0, __VA_ARGS__) U(op, BF16, 2, 0, __VA_ARGS__)
 #define CONVERT(from, to) C(convert, build_convert, from, FTL_DTYPE_##to, EDGES)
 #define CONVERT_FROM(from)                                                                         \
-    CONVERT(from, F32)                                                                             \
-    CONVERT(from, F16) CONVERT(from, BF16) CONVERT(from, F64) CONVERT(from, I8) CONVERT(from, U8)  \
-        CONVERT(from, I16) CONVERT(from, U16) CONVERT(from, I32) CONVERT(from, U32)                \
-            CONVERT(from, I64) CONVERT(from, U64) CONVERT(from, BOOL)
+    CONVERT(from, F32) CONVERT(from, F16) CONVERT(from, BF16) CONVERT(from, F64)                   \
+    CONVERT(from, I8) CONVERT(from, U8) CONVERT(from, I16) CONVERT(from, U16) CONVERT(from, I32)   \
+    CONVERT(from, U32) CONVERT(from, I64) CONVERT(from, U64) CONVERT(from, BOOL)
 #define MOVED(op, build, variant)                                                                  \
-    C(op, build, F32, variant, TWO)                                                                \
-    C(op, build, BF16, variant, TWO) C(op, build, I64, variant, WIDE)                              \
-        C(op, build, U8, variant, BYTES) C(op, build, BOOL, variant, TWO)
+    C(op, build, F32, variant, TWO) C(op, build, BF16, variant, TWO)                               \
+    C(op, build, I64, variant, WIDE) C(op, build, U8, variant, BYTES)                              \
+    C(op, build, BOOL, variant, TWO)
 #define ACT(kind)                                                                                  \
     C(activation, build_activation, F32, FTL_ACT_##kind, SIX)                                      \
     C(activation, build_activation, BF16, FTL_ACT_##kind, SIX)                                     \
     C(activation, build_activation, F64, FTL_ACT_##kind, SIX)
 #define REDUCED(op)                                                                                \
-    C(op, build_reduce, F32, 2, TWO)                                                               \
-    C(op, build_reduce, F32, 105, TWO) C(op, build_reduce, F32, 7, SMALL)                          \
-        C(op, build_reduce, F32, 0, TWO) C(op, build_reduce, F32, 1002, TWO)                       \
-            C(op, build_reduce, BF16, 4, SMALL) C(op, build_reduce, F16, 4, SMALL)                 \
-                C(op, build_reduce, F64, 5, SMALL)
+    C(op, build_reduce, F32, 2, TWO) C(op, build_reduce, F32, 105, TWO)                            \
+    C(op, build_reduce, F32, 7, SMALL) C(op, build_reduce, F32, 0, TWO)                            \
+    C(op, build_reduce, F32, 1002, TWO) C(op, build_reduce, BF16, 4, SMALL)                        \
+    C(op, build_reduce, F16, 4, SMALL) C(op, build_reduce, F64, 5, SMALL)
 #define REDUCED_EXACT(op)                                                                          \
-    C(op, build_reduce, I8, 2, EDGES)                                                              \
-    C(op, build_reduce, U8, 4, EDGES) C(op, build_reduce, I32, 107, EDGES)                         \
-        C(op, build_reduce, I64, 1, EDGES) C(op, build_reduce, U64, 1002, EDGES)                   \
-            C(op, build_reduce, I16, 1002, TWO) C(op, build_reduce, BOOL, 2, TWO)                  \
-                C(op, build_reduce, BOOL, 1002, TWO)
+    C(op, build_reduce, I8, 2, EDGES) C(op, build_reduce, U8, 4, EDGES)                            \
+    C(op, build_reduce, I32, 107, EDGES) C(op, build_reduce, I64, 1, EDGES)                        \
+    C(op, build_reduce, U64, 1002, EDGES) C(op, build_reduce, I16, 1002, TWO)                      \
+    C(op, build_reduce, BOOL, 2, TWO) C(op, build_reduce, BOOL, 1002, TWO)
 
-/* clang-format off */
 const ftl_op_case ftl_op_cases[] = {
     ARITHMETIC(add) ARITHMETIC(sub) ARITHMETIC(mul) ARITHMETIC(div) ARITHMETIC(max) ARITHMETIC(min)
     ARITHMETIC(mod) ARITHMETIC(pow)
@@ -364,7 +362,8 @@ const ftl_op_case ftl_op_cases[] = {
     ARITHMETIC(equal) ARITHMETIC(less) ARITHMETIC(less_equal)
     C(select, build_select, F32, 1, EDGES) C(select, build_select, BF16, 0, TWO)
     C(select, build_select, I64, 1, EDGES) C(select, build_select, BOOL, 1, TWO)
-    U(not, BOOL, 2, 0, TWO) U(not, I8, 1, 0, EDGES) U(not, U32, 1, 0, EDGES) U(not, I64, 1, 0, EDGES)
+    U(not, BOOL, 2, 0, TWO) U(not, I8, 1, 0, EDGES) U(not, U32, 1, 0, EDGES)
+    U(not, I64, 1, 0, EDGES)
     NUMERIC1(neg) NUMERIC1(abs) NUMERIC1(sign) NUMERIC1(floor) NUMERIC1(ceil) NUMERIC1(round)
     NUMERIC1(keep)
     FLOAT1(exp, NINE) FLOAT1(exp, EDGES) FLOAT1(log, POSITIVE) FLOAT1(log, EDGES)
@@ -386,8 +385,9 @@ const ftl_op_case ftl_op_cases[] = {
     MOVED(reverse, build_reverse, 5) MOVED(reverse, build_reverse, 0)
     MOVED(pad, build_pad, 0) MOVED(pad, build_pad, 1)
     MOVED(concat, build_concat, 1) MOVED(concat, build_concat, 5)
-    C(iota, build_iota, F32, 1, TWO) C(iota, build_iota, F16, 0, TWO) C(iota, build_iota, BF16, 1, TWO)
-    C(iota, build_iota, I32, 0, TWO) C(iota, build_iota, I64, 1, TWO) C(iota, build_iota, I8, 1, TWO)
+    C(iota, build_iota, F32, 1, TWO) C(iota, build_iota, F16, 0, TWO)
+    C(iota, build_iota, BF16, 1, TWO) C(iota, build_iota, I32, 0, TWO)
+    C(iota, build_iota, I64, 1, TWO) C(iota, build_iota, I8, 1, TWO)
     C(iota, build_iota, U8, 1, TWO) C(iota, build_iota, BOOL, 1, TWO)
     MOVED(gather, build_gather, 0) MOVED(gather, build_gather, 2) MOVED(gather, build_gather, 11)
     MOVED(gather, build_gather, 21)

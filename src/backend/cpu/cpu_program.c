@@ -173,7 +173,8 @@ static ftl_status build_program(cpu_device *d, cpu_program *p, const int32_t *wa
                       .program = p,
                       .graph = p->slice,
                       .view = ftl_graph_get_view(p->slice),
-                      .arena = &p->arena };
+                      .arena = &p->arena,
+                      .wanted_layout = wanted_layout };
     p->layout = ftl_arena_array(&p->arena, (size_t)c.view->n_sources + 1, sizeof *p->layout);
     c.node_scratch = ftl_calloc((size_t)c.view->n_nodes + 1, sizeof *c.node_scratch);
     ftl_status s = FTL_OK;

@@ -2,7 +2,8 @@
 /* k_elementwise_f32.h - f32 elementwise kernels over one vector layer.
  * Idea: one loop, into which the operation is inlined as a constant; the tail behind the whole
  * vectors is the same operation on a partly loaded vector, so every element gets the same bits
- * wherever it stands. */
+ * wherever it stands.
+ * not alone: wants a vector layer (k_vec_*.h) included before it. */
 #ifndef FTL_BACKEND_CPU_K_ELEMENTWISE_F32_H
 #define FTL_BACKEND_CPU_K_ELEMENTWISE_F32_H
 

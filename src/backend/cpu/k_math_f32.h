@@ -2,11 +2,15 @@
 /* k_math_f32.h - exp, log, tanh, erf and activations on vectors, over one vector layer.
  * Idea: every function is straight-line code; special values come out of selects at the end.
  * The polynomials are minimax fits made for these intervals by Remez' exchange in 40 digits; the
- * error stated at each is that of the fit.  Total errors are in kernels_ops.h. */
+ * error stated at each is that of the fit.  Total errors are in kernels_ops.h.
+ * not alone: wants a vector layer (k_vec_*.h) included before it. */
 #ifndef FTL_BACKEND_CPU_K_MATH_F32_H
 #define FTL_BACKEND_CPU_K_MATH_F32_H
 
 #include "core/attr.h"
+
+/* Bits on which arithmetic wraps. */
+typedef uint32_t vu __attribute__((vector_size(4 * K_LANES)));
 
 K_INLINE vf v_bits(int32_t bits)
 {
@@ -58,7 +62,7 @@ K_INLINE vf v_log(vf x)
     const vm is_small = v_less(x, v_set(FLT_MIN));
     const vf up = v_select(is_small, x * v_set(8388608.0f), x);
     /* Takes sqrt(1/2) as the border between exponents. */
-    const vi shifted = (vi)up - v_set_i(0x3f3504f3);
+    const vi shifted = (vi)((vu)up - (vu)v_set_i(0x3f3504f3));
     const vi exponent = shifted >> 23;
     const vf f = (vf)((shifted & v_set_i(0x007fffff)) + v_set_i(0x3f3504f3)) - v_set(1.0f);
     const vf e = __builtin_convertvector(exponent, vf) - v_select(is_small, v_set(23.0f), v_set(0));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* k_reduce_f32.h - reductions over any axes in f32 over one vector layer.
  * Idea: ftl_reduce_shape joins axes, so that the innermost one is either reduced (each output is
- * the sum of rows) or kept (blocks of outputs are sums down columns). */
+ * the sum of rows) or kept (blocks of outputs are sums down columns).
+ * not alone: wants a vector layer (k_vec_*.h) included before it. */
 #ifndef FTL_BACKEND_CPU_K_REDUCE_F32_H
 #define FTL_BACKEND_CPU_K_REDUCE_F32_H
 

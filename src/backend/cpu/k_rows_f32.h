@@ -2,7 +2,8 @@
 /* k_rows_f32.h - softmax, norms, reductions and losses in f32 over one vector layer.
  * Idea of all sums: blocks of K_BLOCK terms are added up in vectors, with two or more chains a
  * lane, block sums in double, in the order of the row.  So a sum has the same bits whoever
- * computes it, and its error does not grow with the row. */
+ * computes it, and its error does not grow with the row.
+ * not alone: wants a vector layer (k_vec_*.h) included before it. */
 #ifndef FTL_BACKEND_CPU_K_ROWS_F32_H
 #define FTL_BACKEND_CPU_K_ROWS_F32_H
 

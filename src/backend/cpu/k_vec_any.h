@@ -115,10 +115,11 @@ static inline vf v_ceil(vf x)
 /* In two steps, because 2^n alone may be out of range when the result is not. */
 static inline vf v_pow2(vf y, vf n)
 {
+    typedef uint32_t bits __attribute__((vector_size(16)));
     /* The low bits of n + 1.5 * 2^23 are n. */
     const vi whole = (vi)(n + v_set(12582912.0f)) - v_set_i(0x4b400000);
     const vi half = whole >> 1, rest = whole - half;
-    return y * (vf)((half + 127) << 23) * (vf)((rest + 127) << 23);
+    return y * (vf)((bits)(half + 127) << 23) * (vf)((bits)(rest + 127) << 23);
 }
 
 static inline float v_sum(vf v)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* k_window_f32.h - pools and local response normalization in f32 over one vector layer. */
+/* k_window_f32.h - pools and local response normalization in f32 over one vector layer.
+ * not alone: wants a vector layer (k_vec_*.h) included before it. */
 #ifndef FTL_BACKEND_CPU_K_WINDOW_F32_H
 #define FTL_BACKEND_CPU_K_WINDOW_F32_H
 

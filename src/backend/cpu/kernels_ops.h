@@ -19,10 +19,10 @@ extern "C" {
 /* ---- elementwise ---------------------------------------------------------------------------- */
 
 /* y[i] = op(x[i]), i < n; y may be x.  op: neg abs sign floor ceil round exp log sqrt rsqrt tanh
- * sigmoid erf sin cos.  Errors in units in the last place (tests/ops/test_elementwise.c):
- * exp 2, log 2, tanh 3, sigmoid 3, erf 3; the others are rounded once (rsqrt twice; sin, cos: of
- * the C library).  Infinities, NaN, zeros of either sign and denormals as the C library has
- * them. */
+ * sigmoid erf sin cos.  Errors in units in the last place (tests/ops/test_elementwise.c): exp 1,
+ * log 1, tanh 1.5, sigmoid 2.5, erf 2.5; rsqrt 1.5, being rounded twice; sin and cos are of the C
+ * library, 1; the others are exact or rounded once.  Infinities, NaN, zeros of either sign and
+ * denormals as the C library has them. */
 typedef void k_fn_unary(ftl_op op, float *y, const float *x, int64_t n);
 /* y[i] = act(x[i]), i < n; y may be x.  NaN stays NaN.  Error: |y - exact| <= 4e-7 max(1, |exact|),
  * formulas in core/attr.h. */
@@ -121,7 +121,8 @@ typedef struct ftl_attention_job {
 } ftl_attention_job;
 /* Sets block_tokens and n_units from the sizes. */
 void ftl_attention_init(ftl_attention_job *job);
-/* Bytes of scratch of one thread, 64-byte aligned for full speed; from the sizes alone. */
+/* Bytes of scratch of one thread, from the sizes alone; aligned to 8 bytes, or to 64 for full
+ * speed. */
 size_t ftl_attention_scratch_bytes(const ftl_attention_job *job);
 /* Units [begin, end) of job->n_units: every output element is written, by one unit.  Tokens of the
  * same sequence that follow each other share each read of K and V.

@@ -171,7 +171,9 @@ static ftl_status build_bytes(ftl_pjrt_build_bytes *out, const ftl_pjrt_client *
     if (!device)
         return ftl_fail(FTL_EINVAL, "device %u does not exist, %s has %zu", options->device,
                         client->platform, client->n_devices);
-    const ftl_pjrt_build build = { .n_replicas = 1, .n_partitions = 1, .device_id = device->id,
+    const ftl_pjrt_build build = { .n_replicas = 1,
+                                   .n_partitions = 1,
+                                   .device_id = device->id,
                                    .is_cpu = strcmp(client->platform, "cpu") == 0 };
     return ftl_pjrt_build_encode(out, &build);
 }
