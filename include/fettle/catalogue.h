@@ -37,6 +37,9 @@ FTL_API const ftl_chip *ftl_catalogue_at(int32_t i);
  * name. */
 FTL_API ftl_status ftl_catalogue_find(const ftl_chip **out, const char *name) FTL_MUST_USE;
 
+/* All rows, schema "fettle.catalogue/1"; freed by ftl_text_free(). */
+FTL_API ftl_status ftl_catalogue_json(char **out) FTL_MUST_USE;
+
 #ifdef __cplusplus
 }
 #endif

@@ -80,6 +80,8 @@ FTL_API ftl_status ftl_session_get_output(ftl_session *session, int32_t i, void 
                                           size_t bytes) FTL_MUST_USE;
 /* seconds: of this run, from call to result; may be NULL. */
 FTL_API ftl_status ftl_session_run(ftl_session *session, double *seconds) FTL_MUST_USE;
+/* "cpu", "pjrt": the backend of its device.  Static. */
+FTL_API const char *ftl_session_device(const ftl_session *session);
 FTL_API uint32_t ftl_session_n_threads(const ftl_session *session);
 
 /* One row a node of the program that runs, for `--verbose`. */

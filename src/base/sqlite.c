@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 enum { DEFAULT_BUSY_MS = 5000 };
 
@@ -108,10 +109,25 @@ static ftl_status lift(ftl_sqlite *db, const ftl_sqlite_options *o)
     return s;
 }
 
+/* SQLite does not ask its busy handler when two connections change the journal at once: the first
+ * opening of a new database by two processes.  So the wait is ours.  File systems without shared
+ * memory keep the old journal, which is right too, only slower. */
+static ftl_status use_wal(ftl_sqlite *db, int busy_ms)
+{
+    const char *sql = "PRAGMA journal_mode = WAL";
+    const int64_t until = ftl_clock_ns() + (int64_t)busy_ms * 1000000;
+    int code;
+    while ((code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL) & 0xff) == SQLITE_BUSY &&
+           ftl_clock_ns() < until)
+        ftl_clock_sleep(2000000);
+    return code == SQLITE_OK ? FTL_OK : say(db, code, sql);
+}
+
 static ftl_status set_up(ftl_sqlite *db, const ftl_sqlite_options *o)
 {
     sqlite3_extended_result_codes(db->handle, 1);
-    sqlite3_busy_timeout(db->handle, o->busy_ms > 0 ? o->busy_ms : DEFAULT_BUSY_MS);
+    const int busy_ms = o->busy_ms > 0 ? o->busy_ms : DEFAULT_BUSY_MS;
+    sqlite3_busy_timeout(db->handle, busy_ms);
     int64_t found;
     /* The first page is read here, so a foreign file is met before anything is written. */
     FTL_TRY(read_int(db, "PRAGMA user_version", &found));
@@ -124,8 +140,7 @@ static ftl_status set_up(ftl_sqlite *db, const ftl_sqlite_options *o)
                             db->path, (long long)found, o->version);
         return FTL_OK;
     }
-    /* File systems without shared memory keep the old journal, which is right too, only slower. */
-    FTL_TRY(ftl_sqlite_exec(db, "PRAGMA journal_mode = WAL"));
+    FTL_TRY(use_wal(db, busy_ms));
     FTL_TRY(ftl_sqlite_exec(db, "PRAGMA synchronous = NORMAL"));
     FTL_TRY(ftl_sqlite_exec(db, "PRAGMA foreign_keys = ON"));
     return found < o->version ? lift(db, o) : FTL_OK;

@@ -3,17 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/catalogue_text.h"
 #include "cli/cli.h"
 #include "cli/out.h"
 
 typedef struct values {
-    bool json;
+    bool json, catalogue;
     const char *power_meter;
 } values;
 
 static const ftl_cli_option options[] = {
     { "--json", 0, FTL_CLI_FLAG, NULL, "one JSON object (schema fettle.devices/1)",
       offsetof(values, json) },
+    { "--catalogue", 0, FTL_CLI_FLAG, NULL, "chips that can be planned for; with CHIP all of one",
+      offsetof(values, catalogue) },
     { "--power-meter", 0, FTL_CLI_TEXT, "CMD", "a command that prints watts",
       offsetof(values, power_meter) },
     { NULL },
@@ -170,6 +173,11 @@ static int run(const ftl_cli_context *context, int argc, char **argv)
     bool done;
     const int code = ftl_cli_start(&ftl_cli_devices, argc, argv, &v, &words, &done);
     if (done) return code;
+    if (v.catalogue) return ftl_cli_catalogue(words.n ? words.word[0] : NULL, v.json);
+    if (words.n > 0)
+        return ftl_cli_wrong_use("devices: a chip's name goes with --catalogue, as in fettle "
+                                 "devices --catalogue %.60s",
+                                 words.word[0]);
     ftl_devices_options o = FTL_DEVICES_OPTIONS_INIT;
     o.pjrt_plugins = context->environment.pjrt_plugins;
     o.power_meter_command = v.power_meter;
@@ -196,7 +204,8 @@ static int run(const ftl_cli_context *context, int argc, char **argv)
 const ftl_cli_verb ftl_cli_devices = {
     .name = "devices",
     .summary = "what this machine has, and what of it can be used or why not",
-    .usage = "[--json]",
+    .usage = "[--catalogue [CHIP]] [FLAGS]",
+    .most_words = 1,
     .about = "Shows the CPU, its caches, the memory and the limits of this process, every device "
              "that fettle can open, the accelerators on the PCI bus, and the power meters; what "
              "cannot be used comes with the reason. FETTLE_PJRT_PLUGINS names PJRT plug-ins "

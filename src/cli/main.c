@@ -28,14 +28,16 @@ static void on_signal(int number)
     raise(number);
 }
 
-static void handle_signals(void)
+/* A job that was started with a signal ignored (in the background of a script) keeps it so. */
+static void handle_signal(int number)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal; /* no SA_RESTART: a sleep ends early */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
 }
 
 static ftl_status read_environment(ftl_cli_context *context)
@@ -138,7 +140,8 @@ int main(int argc, char **argv)
     }
     const ftl_cli_verb *verb = find_verb(argv[1]);
     if (!verb) return unknown_verb(argv[1]);
-    handle_signals();
+    handle_signal(SIGINT);
+    handle_signal(SIGTERM);
     ftl_cli_context context;
     if (read_environment(&context) != FTL_OK) return ftl_cli_wrong_use("%s", ftl_error_text());
     const int code = verb->run(&context, argc - 1, argv + 1);

@@ -32,6 +32,7 @@ typedef struct ftl_backend ftl_backend;
 
 struct ftl_device {
     const ftl_backend *backend;
+    uint32_t caps; /* set by device.h: what info says; never changes */
 };
 struct ftl_buffer {
     ftl_device *device;

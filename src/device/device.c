@@ -34,7 +34,16 @@ ftl_status ftl_device_open(ftl_device **out, const ftl_backend *backend,
     if (backend->abi != FTL_BACKEND_ABI)
         return ftl_fail(FTL_EUNSUPPORTED, "the %s backend was built for interface %u, this is %d",
                         backend->name, backend->abi, FTL_BACKEND_ABI);
-    return backend->open(out, options ? options : &none);
+    FTL_TRY(backend->open(out, options ? options : &none));
+    ftl_device_info info;
+    const ftl_status s = ftl_device_get_info(*out, &info);
+    if (s != FTL_OK) {
+        ftl_device_close(*out);
+        *out = NULL;
+        return s;
+    }
+    (*out)->caps = info.caps;
+    return FTL_OK;
 }
 
 ftl_status ftl_device_open_name(ftl_device **out, const char *spelling,
@@ -91,12 +100,6 @@ const void *ftl_device_extension(ftl_device *device, const char *name)
     return device->backend->extension ? device->backend->extension(device, name) : NULL;
 }
 
-static uint32_t caps_of(ftl_device *device)
-{
-    ftl_device_info info;
-    return ftl_device_get_info(device, &info) == FTL_OK ? info.caps : 0;
-}
-
 /* ---- cells --------------------------------------------------------------------------------- */
 
 ftl_status ftl_buffer_create(ftl_buffer **out, ftl_device *device, const ftl_tensor_desc *desc)
@@ -104,7 +107,7 @@ ftl_status ftl_buffer_create(ftl_buffer **out, ftl_device *device, const ftl_ten
     size_t bytes;
     *out = NULL;
     FTL_TRY(ftl_desc_bytes(desc, &bytes));
-    if (caps_of(device) & FTL_CAP_COMPILE_ONLY) return lacks(device, "memory: it only compiles");
+    if (device->caps & FTL_CAP_COMPILE_ONLY) return lacks(device, "memory: it only compiles");
     return device->backend->buffer_create(out, device, desc, FTL_MEMORY_DEVICE);
 }
 
@@ -114,10 +117,13 @@ ftl_status ftl_buffer_wrap(ftl_buffer **out, ftl_device *device, const ftl_tenso
     size_t want;
     *out = NULL;
     FTL_TRY(ftl_desc_bytes(desc, &want));
-    if (!device->backend->buffer_wrap || !(caps_of(device) & FTL_CAP_WRAP_HOST))
+    if (!device->backend->buffer_wrap || !(device->caps & FTL_CAP_WRAP_HOST))
         return lacks(device, "cells over host memory");
     if (bytes != want) return ftl_fail(FTL_EINVAL, "%zu host bytes for a cell of %zu", bytes, want);
-    return device->backend->buffer_wrap(out, device, desc, (void *)(uintptr_t)host, bytes);
+    if (!host) return ftl_fail(FTL_EINVAL, "no host memory is given to wrap");
+    FTL_TRY(device->backend->buffer_wrap(out, device, desc, (void *)(uintptr_t)host, bytes));
+    (*out)->is_read_only = true;
+    return FTL_OK;
 }
 
 void ftl_buffer_destroy(ftl_buffer *buffer)

@@ -89,6 +89,14 @@ static void apply_limits(ftl_topology *t, const ftl_cgroup_limits *limits)
         t->memory_usable_bytes = limits->memory_free_bytes;
 }
 
+void ftl_topology_update_memory(ftl_topology *topology, const char *root)
+{
+    ftl_cgroup_limits limits;
+    read_memory(topology, root);
+    ftl_cgroup_read(&limits, root);
+    apply_limits(topology, &limits);
+}
+
 ftl_status ftl_topology_create(ftl_topology **out, const char *root)
 {
     *out = NULL;

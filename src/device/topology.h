@@ -103,6 +103,8 @@ typedef struct ftl_topology {
 /* root: "" for this machine, else the folder of a recorded one.  FTL_ENOMEM is the only failure.
  * The affinity mask is that of the calling thread. */
 ftl_status ftl_topology_create(ftl_topology **out, const char *root);
+/* The memory figures alone, as they are now; the rest stays.  Cheap: two or three small files. */
+void ftl_topology_update_memory(ftl_topology *topology, const char *root);
 void ftl_topology_destroy(ftl_topology *topology);
 
 /* The row of this level with the most bytes in all its instances, NULL when there is none. */

@@ -58,13 +58,11 @@ void ftl_onnx_op_reduce(ftl_onnx_call *c)
     int64_t axes[FTL_MAX_RANK];
     const int32_t n = ftl_onnx_axes_of(c, 1, axes);
     const int32_t keep = ftl_onnx_attr_int(c, "keepdims", 1) != 0;
-    const bool is_noop = n <= 0 && ftl_onnx_attr_int(c, "noop_with_empty_axes", 0) != 0;
-    if (is_noop) {
-        c->out[0] = x;
-        return;
-    }
-    const uint32_t mask =
-        n > 0 ? ftl_onnx_axis_mask(c, axes, n, rank) : ftl_axis_mask(0, rank);
+    /* No axes: all of them, or none: then the formula is applied to each element alone. */
+    const bool is_single = n <= 0 && ftl_onnx_attr_int(c, "noop_with_empty_axes", 0) != 0;
+    const uint32_t mask = n > 0       ? ftl_onnx_axis_mask(c, axes, n, rank)
+                          : is_single ? 0
+                                      : ftl_axis_mask(0, rank);
     const ftl_dtype dtype = ftl_emit_desc(c->g, x).dtype;
     const int32_t y = reduce_by(c, ftl_emit_wide(c->g, x), mask, keep);
     c->out[0] = ftl_emit_convert(c->g, y, dtype);

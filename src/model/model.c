@@ -112,7 +112,14 @@ ftl_status ftl_model_add_dim(ftl_model *m, const char *name, int64_t default_val
 static ftl_status count_weights(ftl_model *m)
 {
     ftl_graph *graph;
-    FTL_TRY(ftl_model_bind(&graph, m, NULL, 0));
+    const ftl_status s = ftl_model_bind(&graph, m, NULL, 0);
+    if (s == FTL_EFORMAT && m->onnx && m->info.n_dims > 0) {
+        /* The defaults need not suit a file: it may have fewer positions than tokens.  Those that
+         * are asked for are checked when it is bound to them. */
+        ftl_model_count_onnx(m);
+        return FTL_OK;
+    }
+    FTL_TRY(s);
     const ftl_graph_view *view = ftl_graph_get_view(graph);
     for (int32_t i = 0; i < view->n_sources; i++) {
         const ftl_tensor *t = &view->tensors[view->sources[i]];

@@ -35,6 +35,8 @@ ftl_status ftl_model_open_onnx(ftl_model *model, const char *path) FTL_MUST_USE;
 ftl_status ftl_model_bind_onnx(ftl_graph **out, const ftl_model *model,
                                const ftl_dim_value *dims) FTL_MUST_USE;
 void ftl_model_close_onnx(ftl_model *model);
+/* Counts the weights that the file stores, without a graph. */
+void ftl_model_count_onnx(ftl_model *model);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/onnx_import.h"
+#include "core/dtype.h"
 #include "model/model_impl.h"
 #include "model/picture.h"
 
@@ -104,6 +105,17 @@ ftl_status ftl_model_open_onnx(ftl_model *model, const char *path)
 ftl_status ftl_model_bind_onnx(ftl_graph **out, const ftl_model *model, const ftl_dim_value *dims)
 {
     return ftl_onnx_bind(out, model->onnx, dims, model->info.n_dims);
+}
+
+void ftl_model_count_onnx(ftl_model *model)
+{
+    const ftl_onnx_graph *g = &ftl_onnx_file_model(model->onnx)->graph;
+    for (size_t i = 0; i < g->n_initializers; i++) {
+        const ftl_tensor_desc *d = &g->initializers[i].host.desc;
+        if (!ftl_dtype_is_float(d->dtype)) continue;
+        model->info.n_weights += ftl_desc_count_checked(d);
+        model->info.has_weights = true;
+    }
 }
 
 void ftl_model_close_onnx(ftl_model *model)

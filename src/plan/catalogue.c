@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -87,4 +88,38 @@ ftl_status ftl_catalogue_find(const ftl_chip **out, const char *name)
     return ftl_fail(FTL_ENOTFOUND,
                     "the catalogue has no chip \"%.60s\"; fettle devices --catalogue lists it",
                     name);
+}
+
+/* 0 is "not stated". */
+static json_t *stated(double x)
+{
+    return x > 0 ? ftl_json_new_real(x) : json_null();
+}
+
+static json_t *row_json(const ftl_chip *c)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:s, s:o, s:o, s:o, s:i, s:s}",
+                     "name", c->name, "kind", c->kind, "title", c->title, "f32_flops_per_s",
+                     stated(c->f32_flops_per_s), "f16_flops_per_s", stated(c->f16_flops_per_s),
+                     "i8_ops_per_s", stated(c->i8_ops_per_s), "memory_bytes",
+                     (json_int_t)c->memory_bytes, "memory_bytes_per_s",
+                     stated(c->memory_bytes_per_s), "link", c->link, "host_bytes_per_s",
+                     stated(c->host_bytes_per_s), "peer_bytes_per_s", stated(c->peer_bytes_per_s),
+                     "tdp_w", stated(c->tdp_w), "cores", (int)c->n_cores, "source", c->source);
+}
+
+ftl_status ftl_catalogue_json(char **out)
+{
+    json_t *chips = json_array();
+    bool bad = !chips;
+    *out = NULL;
+    for (int i = 0; i < N_ROWS && !bad; i++)
+        bad = json_array_append_new(chips, row_json(&rows[i])) != 0;
+    json_t *root = json_pack("{s:s, s:s, s:o}", "schema", "fettle.catalogue/1", "method",
+                             "data sheet", "chips", chips); /* takes chips, also when it fails */
+    ftl_status s = FTL_OK;
+    if (bad || !root) s = ftl_fail(FTL_ENOMEM, "no memory for the JSON of the catalogue");
+    else s = ftl_json_write_text(out, root);
+    json_decref(root);
+    return s;
 }

@@ -401,7 +401,7 @@ void ftl_plan_rank(ftl_plan_box *box)
         sorted[i] = box->candidates[rows[i].index];
         if (rows[i].index == box->plan.baseline) baseline = i;
     }
-    if (n) memcpy(box->candidates, sorted, (size_t)n * sizeof *sorted);
+    for (int32_t i = 0; i < n; i++) box->candidates[i] = sorted[i];
     box->plan.baseline = baseline;
     box->plan.chosen = n > 0 && box->candidates[0].fits ? 0 : -1;
 }

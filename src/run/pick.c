@@ -9,12 +9,13 @@
 typedef struct picking {
     ftl_pick_note note;
     void *arg;
+    ftl_log_level level; /* of what is passed over: a warning when it was asked for by name */
 } picking;
 
 static ftl_status pass_over(const picking *p, const char *device, const char *why)
 {
     if (p->note) return p->note(p->arg, device, why);
-    ftl_log(FTL_LOG_WARNING, "run", "%s is passed over: %s", device, why);
+    ftl_log(p->level, "run", "%s is passed over: %s", device, why);
     return FTL_OK;
 }
 
@@ -64,9 +65,10 @@ static ftl_status pick_any(ftl_device **out, char *name, const picking *p)
 ftl_status ftl_pick_device(ftl_device **out, char *name, const char *asked, ftl_pick_note note,
                            void *arg)
 {
-    const picking p = { note, arg };
+    const bool is_auto = asked && strcmp(asked, "auto") == 0;
+    const picking p = { note, arg, is_auto ? FTL_LOG_INFO : FTL_LOG_WARNING };
     *out = NULL;
     name[0] = 0;
-    if (asked && strcmp(asked, "auto") == 0) return pick_any(out, name, &p);
+    if (is_auto) return pick_any(out, name, &p);
     return pick_from_list(out, name, asked ? asked : "cpu", &p);
 }

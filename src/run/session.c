@@ -246,6 +246,11 @@ const ftl_prepared *ftl_session_get_prepared(const ftl_session *session)
     return &session->prepared;
 }
 
+const char *ftl_session_device(const ftl_session *session)
+{
+    return ftl_device_backend_name(session->device);
+}
+
 uint32_t ftl_session_n_threads(const ftl_session *session)
 {
     return session->prepared.n_threads;

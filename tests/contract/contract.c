@@ -198,6 +198,18 @@ void rig_put(rig *r, int32_t input, const void *host)
     assert_ok(rig_try_put(r, input, host));
 }
 
+void rig_put_zeros(rig *r)
+{
+    const ftl_graph_view *v = ftl_graph_get_view(r->legal);
+    for (int32_t i = 0; i < r->n_in; i++) {
+        if (v->tensors[v->sources[i]].kind != FTL_TENSOR_WEIGHT) continue;
+        void *zeros = calloc(1, ftl_desc_bytes_checked(&r->in[i]->desc) + 1);
+        assert_non_null(zeros);
+        rig_put(r, i, zeros);
+        free(zeros);
+    }
+}
+
 void rig_get(rig *r, int32_t output, void *host)
 {
     assert_ok(ftl_buffer_download(r->queue, r->out[output], host, r->out[output]->bytes));

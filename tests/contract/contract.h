@@ -50,6 +50,7 @@ void rig_deinit(rig *r); /* all that is there */
 /* Row-major bytes into an input, packed where the program wants that. */
 ftl_status rig_try_put(rig *r, int32_t input, const void *host);
 void rig_put(rig *r, int32_t input, const void *host);
+void rig_put_zeros(rig *r); /* into every weight */
 void rig_get(rig *r, int32_t output, void *host);
 ftl_run_args rig_args(const rig *r);
 ftl_status rig_run(rig *r);

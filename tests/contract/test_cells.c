@@ -95,7 +95,7 @@ static void fresh_cells_read_as_zeros(void **unused)
     (void)unused;
     ftl_queue *queue = queue_of(contract_device);
     static const int64_t sizes[] = { 0, 1, 63, 4 * KB, 300 * KB };
-    for (ftl_dtype d = FTL_DTYPE_F32; d < FTL_DTYPE_COUNT; d++)
+    for (ftl_dtype d = FTL_DTYPE_F32; d < (ftl_dtype)FTL_DTYPE_COUNT; d++)
         for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
             const ftl_tensor_desc desc = { d, 1, { sizes[i] } };
             const size_t bytes = ftl_desc_bytes_checked(&desc);
@@ -146,7 +146,7 @@ static void every_type_and_rank_makes_the_round_trip(void **unused)
         { 0, 2, { 257, 513 } },
     };
     ftl_queue *queue = queue_of(contract_device);
-    for (ftl_dtype d = FTL_DTYPE_F32; d < FTL_DTYPE_COUNT; d++)
+    for (ftl_dtype d = FTL_DTYPE_F32; d < (ftl_dtype)FTL_DTYPE_COUNT; d++)
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
             ftl_tensor_desc desc = shapes[i];
             desc.dtype = d;
@@ -177,7 +177,7 @@ static void wrong_sizes_are_refused_and_change_nothing(void **unused)
 static void tensors_that_cannot_be_are_refused(void **unused)
 {
     (void)unused;
-    const int64_t huge = INT64_MAX / 4;
+    const int64_t huge = INT64_MAX / 2; /* elements that int64_t counts, bytes it does not */
     const ftl_tensor_desc wrong[] = {
         { FTL_DTYPE_NONE, 1, { 4 } },  { (ftl_dtype)99, 1, { 4 } },     { FTL_DTYPE_F32, 9, { 1 } },
         { FTL_DTYPE_F32, -1, { 1 } },  { FTL_DTYPE_F32, 1, { -1 } },    { FTL_DTYPE_F32, 1, { huge } },

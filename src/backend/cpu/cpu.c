@@ -84,14 +84,14 @@ static ftl_status cpu_open(ftl_device **out, const ftl_device_options *options)
 static ftl_status cpu_info(ftl_device *device, ftl_device_info *out)
 {
     const cpu_device *d = (const cpu_device *)device;
-    ftl_topology *topology = NULL;
-    FTL_TRY(ftl_topology_create(&topology, ""));
+    ftl_topology machine = { 0 };
+    ftl_topology_update_memory(&machine, "");
     out->caps = FTL_CAP_WRAP_HOST;
     out->alignment_bytes = LINE;
     out->n_members = 1;
     ftl_cpu_name(out->name, sizeof out->name);
-    out->memory_bytes = topology->memory_total_bytes;
-    out->free_bytes = topology->memory_usable_bytes;
+    out->memory_bytes = machine.memory_total_bytes;
+    out->free_bytes = machine.memory_usable_bytes;
     const uint64_t used = __atomic_load_n(&d->used_bytes, __ATOMIC_RELAXED);
     const uint64_t left = d->memory_limit_bytes > used ? d->memory_limit_bytes - used : 0;
     if (d->memory_limit_bytes && d->memory_limit_bytes < out->memory_bytes)
@@ -99,7 +99,6 @@ static ftl_status cpu_info(ftl_device *device, ftl_device_info *out)
     if (d->memory_limit_bytes && left < out->free_bytes) out->free_bytes = left;
     out->dtype_mask = 1u << FTL_DTYPE_F32 | 1u << FTL_DTYPE_I32 | 1u << FTL_DTYPE_I64 |
                       1u << FTL_DTYPE_BOOL | 1u << FTL_DTYPE_U8 | 1u << FTL_DTYPE_I8;
-    ftl_topology_destroy(topology);
     return FTL_OK;
 }
 
@@ -239,9 +238,9 @@ static ftl_status cpu_pack(ftl_queue *queue, ftl_buffer **out, int32_t layout, c
     cpu_buffer *b = NULL;
     *out = NULL;
     if (done) *done = NULL;
-    FTL_TRY(cpu_layout_bytes(d, layout, desc, &bytes));
+    FTL_TRY(ftl_cpu_layout_bytes(d, layout, desc, &bytes));
     FTL_TRY(make_buffer(&b, queue->device, desc, bytes, NULL));
-    cpu_layout_pack(d, layout, desc, b->data, src);
+    ftl_cpu_layout_pack(d, layout, desc, b->data, src);
     *out = &b->base;
     return FTL_OK;
 }
@@ -249,8 +248,8 @@ static ftl_status cpu_pack(ftl_queue *queue, ftl_buffer **out, int32_t layout, c
 static const void *cpu_extension(ftl_device *device, const char *name)
 {
     (void)device;
-    if (strcmp(name, "profile") == 0) return &cpu_profile_extension;
-    return strcmp(name, "bench") == 0 ? &cpu_bench_extension : NULL;
+    if (strcmp(name, "profile") == 0) return &ftl_cpu_profile_extension;
+    return strcmp(name, "bench") == 0 ? &ftl_cpu_bench_extension : NULL;
 }
 
 const ftl_backend ftl_backend_cpu = {
@@ -269,12 +268,12 @@ const ftl_backend ftl_backend_cpu = {
     .copy = cpu_copy,
     .queue_create = cpu_queue_create,
     .queue_destroy = cpu_queue_destroy,
-    .supports = cpu_supports,
-    .compile = cpu_compile_slice,
-    .program_info = cpu_program_info,
-    .weight_layout = cpu_weight_layout,
+    .supports = ftl_cpu_supports,
+    .compile = ftl_cpu_compile_slice,
+    .program_info = ftl_cpu_program_info,
+    .weight_layout = ftl_cpu_weight_layout,
     .pack = cpu_pack,
-    .run = cpu_program_run,
-    .program_destroy = cpu_program_destroy,
+    .run = ftl_cpu_program_run,
+    .program_destroy = ftl_cpu_program_destroy,
     .extension = cpu_extension,
 };

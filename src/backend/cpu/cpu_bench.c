@@ -241,7 +241,7 @@ static ftl_status measure(ftl_queue *queue, const ftl_bench_job *job, double *sa
     return s;
 }
 
-const ftl_bench_extension cpu_bench_extension = { .measure = measure };
+const ftl_bench_extension ftl_cpu_bench_extension = { .measure = measure };
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 

@@ -26,7 +26,7 @@ typedef struct cpu_device {
     const struct ftl_ops_f32 *ops; /* likewise: everything that is no product */
     ftl_gemm_caches caches;
     uint32_t isa;
-    uint32_t n_cores; /* threads when nobody says otherwise */
+    uint32_t n_cores;            /* threads when nobody says otherwise */
     uint64_t memory_limit_bytes; /* of cells; 0: none */
     uint64_t used_bytes;         /* by cells of our own; atomic */
 } cpu_device;
@@ -49,7 +49,7 @@ typedef struct cpu_run {
     char *workspace;
     ftl_pool *pool;
     const int64_t *host_params;
-    int status; /* first failure; written by the thread that ran the step (cpu_run_fail) */
+    int status; /* first failure; written by the thread that ran the step (ftl_cpu_run_fail) */
 } cpu_run;
 
 typedef struct cpu_step cpu_step;
@@ -89,27 +89,29 @@ typedef struct cpu_compile {
     const ftl_graph_view *view;
     ftl_arena *arena;
     const int32_t *wanted_layout; /* of each source, already chosen; NULL: free */
-    size_t *node_scratch; /* most bytes any step of the node needs, all threads together */
+    size_t *node_scratch;         /* most bytes any step of the node needs, all threads together */
 } cpu_compile;
 
 /* Records the first failure of a run; any thread. */
-void cpu_run_fail(cpu_run *run, ftl_status status);
+void ftl_cpu_run_fail(cpu_run *run, ftl_status status);
 
 /* Appends a step for `node`.  n_chunks >= 1.  shared_bytes: scratch that all steps of the node
  * see (cpu_shared); every step of a node gives the same number. */
-ftl_status cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run, int64_t n_chunks,
-                        const void *args, size_t scratch_bytes, size_t shared_bytes) FTL_MUST_USE;
+ftl_status ftl_cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run,
+                            int64_t n_chunks, const void *args, size_t scratch_bytes,
+                            size_t shared_bytes) FTL_MUST_USE;
 /* Room for a step's args; NULL and a recorded failure when there is none. */
-void *cpu_args(cpu_compile *c, size_t bytes);
+void *ftl_cpu_args(cpu_compile *c, size_t bytes);
 /* Layout that was chosen for the weight in `tensor`; 0 for everything else. */
-int32_t cpu_layout_of(const cpu_compile *c, int32_t tensor);
-const ftl_tensor_desc *cpu_desc(const cpu_compile *c, int32_t tensor);
+int32_t ftl_cpu_layout_of(const cpu_compile *c, int32_t tensor);
+const ftl_tensor_desc *ftl_cpu_desc(const cpu_compile *c, int32_t tensor);
 
 /* How many pieces to cut `units` of work into: about `grain` operations each at least, and a few
  * for each thread at most. */
-int64_t cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_unit);
+int64_t ftl_cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_unit);
 /* Units [*begin, *end) of chunk `chunk` of `n_chunks`. */
-void cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t *begin, int64_t *end);
+void ftl_cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t *begin,
+                         int64_t *end);
 
 /* Data of input i, or NULL when it is absent; of output o. */
 static inline void *cpu_in(const cpu_step *s, const cpu_run *r, int32_t i)
@@ -144,13 +146,13 @@ typedef struct cpu_op {
     int32_t (*layout)(const ftl_graph *graph, const ftl_node *node, int32_t i);
     bool (*may_overwrite)(const ftl_graph *graph, const ftl_node *node, int32_t o, int32_t i);
 } cpu_op;
-const cpu_op *cpu_op_get(ftl_op op);
+const cpu_op *ftl_cpu_op_get(ftl_op op);
 
 /* What no row takes (op_eval.c). */
-ftl_status cpu_prepare_eval(cpu_compile *c, const ftl_node *node); /* op_eval.c */
+ftl_status ftl_cpu_prepare_eval(cpu_compile *c, const ftl_node *node); /* op_eval.c */
 
 /* Epilogue of a node's activation; FTL_EPILOGUE_N when the kernels have none for it. */
-ftl_epilogue_act cpu_epilogue_act(const ftl_attr_act *act);
+ftl_epilogue_act ftl_cpu_epilogue_act(const ftl_attr_act *act);
 
 #ifdef __cplusplus
 }

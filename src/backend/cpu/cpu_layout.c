@@ -22,8 +22,8 @@ static ftl_conv2d_shape conv_shape(int32_t layout, const ftl_tensor_desc *w)
                                .groups = groups };
 }
 
-ftl_status cpu_layout_bytes(const cpu_device *device, int32_t layout, const ftl_tensor_desc *desc,
-                            size_t *bytes)
+ftl_status ftl_cpu_layout_bytes(const cpu_device *device, int32_t layout,
+                                const ftl_tensor_desc *desc, size_t *bytes)
 {
     const int32_t kind = layout & ((1 << CPU_LAYOUT_SHIFT) - 1);
     if (kind == CPU_LAYOUT_ROWS) return ftl_desc_bytes(desc, bytes);
@@ -44,8 +44,8 @@ ftl_status cpu_layout_bytes(const cpu_device *device, int32_t layout, const ftl_
     return FTL_OK;
 }
 
-void cpu_layout_pack(const cpu_device *device, int32_t layout, const ftl_tensor_desc *desc,
-                     void *dst, const void *src)
+void ftl_cpu_layout_pack(const cpu_device *device, int32_t layout, const ftl_tensor_desc *desc,
+                         void *dst, const void *src)
 {
     const int32_t kind = layout & ((1 << CPU_LAYOUT_SHIFT) - 1);
     if (kind == CPU_LAYOUT_LINEAR) {

@@ -15,12 +15,12 @@ enum { LINE = 64 };
 
 static bool has_kernel(const ftl_graph *graph, const ftl_node *node)
 {
-    const cpu_op *op = cpu_op_get(node->op);
+    const cpu_op *op = ftl_cpu_op_get(node->op);
     return op && op->prepare && (!op->can || op->can(graph, node));
 }
 
 /* What has no kernel is run by the reference evaluator, if it is a primitive. */
-ftl_status cpu_supports(ftl_device *device, const ftl_graph *graph, int32_t node)
+ftl_status ftl_cpu_supports(ftl_device *device, const ftl_graph *graph, int32_t node)
 {
     (void)device;
     const ftl_node *n = &ftl_graph_get_view(graph)->nodes[node];
@@ -31,8 +31,9 @@ ftl_status cpu_supports(ftl_device *device, const ftl_graph *graph, int32_t node
 
 /* ---- compile ------------------------------------------------------------------------------- */
 
-ftl_status cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run, int64_t n_chunks,
-                        const void *args, size_t scratch_bytes, size_t shared_bytes)
+ftl_status ftl_cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run,
+                            int64_t n_chunks, const void *args, size_t scratch_bytes,
+                            size_t shared_bytes)
 {
     cpu_program *p = c->program;
     if (p->n_steps == p->step_room) {
@@ -58,25 +59,25 @@ ftl_status cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run, 
     return FTL_OK;
 }
 
-void *cpu_args(cpu_compile *c, size_t bytes)
+void *ftl_cpu_args(cpu_compile *c, size_t bytes)
 {
     void *args = ftl_arena_alloc(c->arena, bytes);
     if (!args) ftl_fail(FTL_ENOMEM, "no memory for a program's steps");
     return args;
 }
 
-int32_t cpu_layout_of(const cpu_compile *c, int32_t tensor)
+int32_t ftl_cpu_layout_of(const cpu_compile *c, int32_t tensor)
 {
     const int32_t source = ftl_graph_source_index(c->graph, tensor);
     return source >= 0 ? c->program->layout[source] : 0;
 }
 
-const ftl_tensor_desc *cpu_desc(const cpu_compile *c, int32_t tensor)
+const ftl_tensor_desc *ftl_cpu_desc(const cpu_compile *c, int32_t tensor)
 {
     return ftl_graph_peek_desc(c->graph, tensor);
 }
 
-int64_t cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_unit)
+int64_t ftl_cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_unit)
 {
     /* About 10 us of elementwise work: below that a barrier costs more than it gains. */
     const double grain = 20000, total = (double)units * operations_per_unit;
@@ -87,7 +88,8 @@ int64_t cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_un
     return n < (double)units ? (int64_t)n : units;
 }
 
-void cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t *begin, int64_t *end)
+void ftl_cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t *begin,
+                         int64_t *end)
 {
     const int64_t each = units / n_chunks, more = units % n_chunks;
     *begin = chunk * each + (chunk < more ? chunk : more);
@@ -102,7 +104,7 @@ static void choose_layouts(cpu_compile *c)
         if (v->tensors[v->sources[s]].kind != FTL_TENSOR_WEIGHT) continue;
         int32_t agreed = -1;
         for (int32_t n = 0; n < v->n_nodes; n++) {
-            const cpu_op *op = cpu_op_get(v->nodes[n].op);
+            const cpu_op *op = ftl_cpu_op_get(v->nodes[n].op);
             for (int32_t i = 0; i < v->nodes[n].n_in; i++) {
                 if (v->nodes[n].in[i] != v->sources[s]) continue;
                 const bool packs = op && op->layout && has_kernel(c->graph, &v->nodes[n]);
@@ -120,7 +122,7 @@ static void choose_layouts(cpu_compile *c)
 
 static bool may_overwrite(const ftl_graph *graph, const ftl_node *node, int32_t o, int32_t i)
 {
-    const cpu_op *op = cpu_op_get(node->op);
+    const cpu_op *op = ftl_cpu_op_get(node->op);
     return op && op->may_overwrite && has_kernel(graph, node) &&
            op->may_overwrite(graph, node, o, i);
 }
@@ -135,8 +137,8 @@ static ftl_status prepare_steps(cpu_compile *c)
 {
     for (int32_t n = 0; n < c->view->n_nodes; n++) {
         const ftl_node *node = &c->view->nodes[n];
-        FTL_TRY(has_kernel(c->graph, node) ? cpu_op_get(node->op)->prepare(c, node)
-                                           : cpu_prepare_eval(c, node));
+        FTL_TRY(has_kernel(c->graph, node) ? ftl_cpu_op_get(node->op)->prepare(c, node)
+                                           : ftl_cpu_prepare_eval(c, node));
     }
     return FTL_OK;
 }
@@ -202,7 +204,7 @@ static ftl_status build_program(cpu_device *d, cpu_program *p, const int32_t *wa
     return FTL_OK;
 }
 
-void cpu_program_destroy(ftl_program *program)
+void ftl_cpu_program_destroy(ftl_program *program)
 {
     cpu_program *p = (cpu_program *)program;
     ftl_memplan_deinit(&p->plan);
@@ -212,13 +214,13 @@ void cpu_program_destroy(ftl_program *program)
     ftl_free(p);
 }
 
-ftl_status cpu_compile_slice(ftl_program **out, ftl_device *device, const ftl_graph *slice,
-                             const ftl_compile_options *options)
+ftl_status ftl_cpu_compile_slice(ftl_program **out, ftl_device *device, const ftl_graph *slice,
+                                 const ftl_compile_options *options)
 {
     cpu_device *d = (cpu_device *)device;
     *out = NULL;
     for (int32_t n = 0; n < ftl_graph_get_view(slice)->n_nodes; n++)
-        FTL_TRY(cpu_supports(device, slice, n));
+        FTL_TRY(ftl_cpu_supports(device, slice, n));
     cpu_program *p = ftl_calloc(1, sizeof *p);
     if (!p) return ftl_fail(FTL_ENOMEM, "no memory for a program");
     p->base.device = device;
@@ -226,14 +228,14 @@ ftl_status cpu_compile_slice(ftl_program **out, ftl_device *device, const ftl_gr
     ftl_status s = ftl_pass_dead(&p->slice, slice, false); /* a copy of our own */
     if (s == FTL_OK) s = build_program(d, p, options->weight_layout);
     if (s != FTL_OK) {
-        cpu_program_destroy(&p->base);
+        ftl_cpu_program_destroy(&p->base);
         return s;
     }
     *out = &p->base;
     return FTL_OK;
 }
 
-ftl_status cpu_program_info(const ftl_program *program, ftl_program_info *out)
+ftl_status ftl_cpu_program_info(const ftl_program *program, ftl_program_info *out)
 {
     const cpu_program *p = (const cpu_program *)program;
     out->workspace_bytes = p->workspace_bytes;
@@ -246,14 +248,14 @@ ftl_status cpu_program_info(const ftl_program *program, ftl_program_info *out)
     return FTL_OK;
 }
 
-ftl_status cpu_weight_layout(const ftl_program *program, uint32_t input, int32_t *layout,
-                             size_t *bytes)
+ftl_status ftl_cpu_weight_layout(const ftl_program *program, uint32_t input, int32_t *layout,
+                                 size_t *bytes)
 {
     const cpu_program *p = (const cpu_program *)program;
     const ftl_graph_view *v = ftl_graph_get_view(p->slice);
     *layout = p->layout[input];
-    return cpu_layout_bytes((const cpu_device *)program->device, *layout,
-                            &v->tensors[v->sources[input]].desc, bytes);
+    return ftl_cpu_layout_bytes((const cpu_device *)program->device, *layout,
+                                &v->tensors[v->sources[input]].desc, bytes);
 }
 
 /* ---- run ----------------------------------------------------------------------------------- */
@@ -278,7 +280,7 @@ static void run_chunk(void *arg, int64_t chunk, int thread)
     s->run(s, call->run, chunk, s->scratch_bytes ? scratch : NULL);
 }
 
-void cpu_run_fail(cpu_run *run, ftl_status status)
+void ftl_cpu_run_fail(cpu_run *run, ftl_status status)
 {
     int fine = FTL_OK;
     __atomic_compare_exchange_n(&run->status, &fine, (int)status, false, __ATOMIC_RELAXED,
@@ -368,8 +370,8 @@ static ftl_status run_program(const ftl_program *program, ftl_queue *queue,
     return FTL_OK;
 }
 
-ftl_status cpu_program_run(const ftl_program *program, ftl_queue *queue, const ftl_run_args *args,
-                           ftl_event **done)
+ftl_status ftl_cpu_program_run(const ftl_program *program, ftl_queue *queue,
+                               const ftl_run_args *args, ftl_event **done)
 {
     if (done) *done = NULL; /* all is done on return */
     return run_program(program, queue, args, NULL);
@@ -383,4 +385,4 @@ static ftl_status run_timed(const ftl_program *program, ftl_queue *queue, const 
     return run_program(program, queue, args, seconds_of_node);
 }
 
-const ftl_profile_extension cpu_profile_extension = { run_timed };
+const ftl_profile_extension ftl_cpu_profile_extension = { run_timed };

@@ -29,7 +29,7 @@ static void run_depthwise(const cpu_step *s, cpu_run *r, int64_t chunk, void *sc
     ftl_conv2d_job job;
     fill_job(s, r, &job);
     int64_t c0, c1;
-    cpu_chunk_range(job.shape.oc, a->m_pieces, chunk % a->m_pieces, &c0, &c1);
+    ftl_cpu_chunk_range(job.shape.oc, a->m_pieces, chunk % a->m_pieces, &c0, &c1);
     ftl_conv2d_f32_depthwise_range(&job, chunk / a->m_pieces, c0, c1, 0, job.shape.oh, scratch);
 }
 
@@ -42,8 +42,8 @@ static void run_conv(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     const int64_t product = chunk / pieces; /* image, group */
     const int64_t rows = job.shape.oc / job.shape.groups, pixels = job.shape.oh * job.shape.ow;
     int64_t m0, m1, n0, n1;
-    cpu_chunk_range(a->m_tiles, a->m_pieces, piece / a->n_pieces, &m0, &m1);
-    cpu_chunk_range(a->n_tiles, a->n_pieces, piece % a->n_pieces, &n0, &n1);
+    ftl_cpu_chunk_range(a->m_tiles, a->m_pieces, piece / a->n_pieces, &m0, &m1);
+    ftl_cpu_chunk_range(a->n_tiles, a->n_pieces, piece % a->n_pieces, &n0, &n1);
     m0 *= job.kernel.tile_m;
     m1 *= job.kernel.tile_m;
     n0 *= job.kernel.tile_n;
@@ -117,38 +117,39 @@ static void run_nothing(const cpu_step *s, cpu_run *r, int64_t chunk, void *scra
 
 static ftl_status prepare_conv(cpu_compile *c, const ftl_node *node)
 {
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]), *w = cpu_desc(c, node->in[1]),
-                          *y = cpu_desc(c, node->out[0]);
-    conv_args *a = cpu_args(c, sizeof *a);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]), *w = ftl_cpu_desc(c, node->in[1]),
+                          *y = ftl_cpu_desc(c, node->out[0]);
+    conv_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
-    if (ftl_desc_count_checked(y) == 0) return cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (ftl_desc_count_checked(y) == 0)
+        return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
     a->job.kernel = c->device->gemm;
     a->job.shape = shape_of(x, w, y, &node->attr.conv);
     a->job.ending.ld_residual = y->dim[2] * y->dim[3];
-    a->job.ending.act = cpu_epilogue_act(&node->attr.conv.act);
+    a->job.ending.act = ftl_cpu_epilogue_act(&node->attr.conv.act);
     a->job.ending.alpha = node->attr.conv.act.alpha;
     a->job.ending.beta = node->attr.conv.act.beta;
     a->job.blocks = ftl_conv2d_blocks_pick(&a->job, &c->device->caches);
     a->batch = x->dim[0];
     a->is_depthwise = ftl_conv2d_is_depthwise(&a->job.shape);
-    if (!a->is_depthwise && !cpu_layout_of(c, node->in[1]))
+    if (!a->is_depthwise && !ftl_cpu_layout_of(c, node->in[1]))
         a->packed_bytes =
             (size_t)ftl_conv2d_f32_packed_floats(&a->job.kernel, &a->job.shape) * sizeof(float);
     cut_conv(c, a);
     size_t scratch = (size_t)ftl_conv2d_f32_scratch_floats(&a->job) * sizeof(float);
-    if (a->packed_bytes) FTL_TRY(cpu_add_step(c, node, run_pack, 1, a, 0, a->packed_bytes));
+    if (a->packed_bytes) FTL_TRY(ftl_cpu_add_step(c, node, run_pack, 1, a, 0, a->packed_bytes));
     if (a->is_depthwise)
-        return cpu_add_step(c, node, run_depthwise, a->batch * a->m_pieces, a, scratch, 0);
-    return cpu_add_step(c, node, run_conv,
-                        a->batch * a->job.shape.groups * a->m_pieces * a->n_pieces, a, scratch,
-                        a->packed_bytes);
+        return ftl_cpu_add_step(c, node, run_depthwise, a->batch * a->m_pieces, a, scratch, 0);
+    return ftl_cpu_add_step(c, node, run_conv,
+                            a->batch * a->job.shape.groups * a->m_pieces * a->n_pieces, a, scratch,
+                            a->packed_bytes);
 }
 
 static bool can_conv(const ftl_graph *graph, const ftl_node *node)
 {
     const ftl_attr_conv *t = &node->attr.conv;
     return ftl_graph_peek_desc(graph, node->in[0])->dtype == FTL_DTYPE_F32 &&
-           cpu_epilogue_act(&t->act) != FTL_EPILOGUE_N;
+           ftl_cpu_epilogue_act(&t->act) != FTL_EPILOGUE_N;
 }
 
 static int32_t layout_conv(const ftl_graph *graph, const ftl_node *node, int32_t i)
@@ -159,4 +160,4 @@ static int32_t layout_conv(const ftl_graph *graph, const ftl_node *node, int32_t
     return CPU_LAYOUT_CONV | node->attr.conv.groups << CPU_LAYOUT_SHIFT;
 }
 
-const cpu_op cpu_op_conv = { prepare_conv, can_conv, layout_conv, NULL };
+const cpu_op ftl_cpu_op_conv = { prepare_conv, can_conv, layout_conv, NULL };

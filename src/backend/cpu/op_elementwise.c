@@ -27,23 +27,23 @@ static bool overwrite_same_shape(const ftl_graph *graph, const ftl_node *node, i
 static ftl_status add_elementwise(cpu_compile *c, const ftl_node *node, cpu_chunk_fn run,
                                   int32_t n_in, double operations)
 {
-    elementwise_args *a = cpu_args(c, sizeof *a);
+    elementwise_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
     const ftl_tensor_desc *in[3] = { 0 };
-    for (int32_t i = 0; i < n_in; i++) in[i] = cpu_desc(c, node->in[i]);
-    const ftl_tensor_desc *out = cpu_desc(c, node->out[0]);
+    for (int32_t i = 0; i < n_in; i++) in[i] = ftl_cpu_desc(c, node->in[i]);
+    const ftl_tensor_desc *out = ftl_cpu_desc(c, node->out[0]);
     a->ops = c->device->ops;
     a->n = ftl_desc_count_checked(out);
     a->dtype = in[node->op == FTL_OP_select ? 1 : 0]->dtype;
     ftl_nest_init(&a->nest, out, in, n_in);
-    a->n_chunks = cpu_chunks(c, a->n, operations);
-    return cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
+    a->n_chunks = ftl_cpu_chunks(c, a->n, operations);
+    return ftl_cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
 }
 
 static void range_of(const cpu_step *s, int64_t chunk, int64_t *begin, int64_t *end)
 {
     const elementwise_args *a = s->args;
-    cpu_chunk_range(a->n, a->n_chunks, chunk, begin, end);
+    ftl_cpu_chunk_range(a->n, a->n_chunks, chunk, begin, end);
 }
 
 /* ---- two inputs ---------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ static void run_unary(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratc
     range_of(s, chunk, &begin, &end);
     if (a->dtype != FTL_DTYPE_F32) {
         if (!k_unary_int(s->node->op, a->dtype, cpu_out(s, r, 0), cpu_in(s, r, 0), begin, end))
-            cpu_run_fail(r, FTL_EINTERNAL); /* can_unary() said otherwise */
+            ftl_cpu_run_fail(r, FTL_EINTERNAL); /* can_unary() said otherwise */
         return;
     }
     float *y = cpu_out(s, r, 0);
@@ -198,11 +198,11 @@ static ftl_status prepare_keep(cpu_compile *c, const ftl_node *node)
     return add_elementwise(c, node, run_keep, 1, 1);
 }
 
-const cpu_op cpu_op_binary = { prepare_binary, can_binary, NULL, overwrite_same_shape };
-const cpu_op cpu_op_compare = { prepare_compare, can_compare, NULL, NULL };
-const cpu_op cpu_op_select = { prepare_select, NULL, NULL, NULL };
-const cpu_op cpu_op_unary = { prepare_unary, can_unary, NULL, overwrite_same_shape };
-const cpu_op cpu_op_activation = { prepare_activation, is_f32, NULL, overwrite_same_shape };
-const cpu_op cpu_op_convert = { prepare_convert, can_convert, NULL, NULL };
+const cpu_op ftl_cpu_op_binary = { prepare_binary, can_binary, NULL, overwrite_same_shape };
+const cpu_op ftl_cpu_op_compare = { prepare_compare, can_compare, NULL, NULL };
+const cpu_op ftl_cpu_op_select = { prepare_select, NULL, NULL, NULL };
+const cpu_op ftl_cpu_op_unary = { prepare_unary, can_unary, NULL, overwrite_same_shape };
+const cpu_op ftl_cpu_op_activation = { prepare_activation, is_f32, NULL, overwrite_same_shape };
+const cpu_op ftl_cpu_op_convert = { prepare_convert, can_convert, NULL, NULL };
 /* keep, and a reshape that the memory plan could not make a view. */
-const cpu_op cpu_op_keep = { prepare_keep, NULL, NULL, overwrite_same_shape };
+const cpu_op ftl_cpu_op_keep = { prepare_keep, NULL, NULL, overwrite_same_shape };

@@ -2,7 +2,7 @@
 /* linear and matmul over the packed GEMM: one product a batch entry, cut into pieces of C. */
 #include "backend/cpu/cpu_internal.h"
 
-ftl_epilogue_act cpu_epilogue_act(const ftl_attr_act *act)
+ftl_epilogue_act ftl_cpu_epilogue_act(const ftl_attr_act *act)
 {
     switch ((ftl_act)act->kind) {
     case FTL_ACT_NONE: return FTL_EPILOGUE_NONE;
@@ -95,8 +95,8 @@ static void run_gemm(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
         job.accumulate = true;
     }
     int64_t m0, m1, n0, n1;
-    cpu_chunk_range(a->cut.m_tiles, a->cut.m_pieces, piece / a->cut.n_pieces, &m0, &m1);
-    cpu_chunk_range(a->cut.n_tiles, a->cut.n_pieces, piece % a->cut.n_pieces, &n0, &n1);
+    ftl_cpu_chunk_range(a->cut.m_tiles, a->cut.m_pieces, piece / a->cut.n_pieces, &m0, &m1);
+    ftl_cpu_chunk_range(a->cut.n_tiles, a->cut.n_pieces, piece % a->cut.n_pieces, &n0, &n1);
     m0 *= job.kernel.tile_m;
     m1 *= job.kernel.tile_m;
     n0 *= job.kernel.tile_n;
@@ -111,8 +111,8 @@ static ftl_status add_gemm(cpu_compile *c, const ftl_node *node, gemm_args *a)
     a->job.blocks = ftl_gemm_blocks_pick(&a->job, &c->device->caches);
     a->cut = cut_product(c, &a->job, a->batch);
     const size_t scratch = (size_t)ftl_gemm_f32_scratch_floats(&a->job) * sizeof(float);
-    return cpu_add_step(c, node, run_gemm, a->batch * a->cut.m_pieces * a->cut.n_pieces, a, scratch,
-                        0);
+    return ftl_cpu_add_step(c, node, run_gemm, a->batch * a->cut.m_pieces * a->cut.n_pieces, a,
+                            scratch, 0);
 }
 
 static void run_nothing(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch)
@@ -125,16 +125,16 @@ static void run_nothing(const cpu_step *s, cpu_run *r, int64_t chunk, void *scra
 
 static ftl_status prepare_linear(cpu_compile *c, const ftl_node *node)
 {
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]), *w = cpu_desc(c, node->in[1]);
-    gemm_args *a = cpu_args(c, sizeof *a);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]), *w = ftl_cpu_desc(c, node->in[1]);
+    gemm_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
     const int64_t rows = ftl_desc_span(x, 0, x->rank - 1);
-    if (rows == 0 || w->dim[0] == 0) return cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (rows == 0 || w->dim[0] == 0) return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
     a->job = (ftl_gemm_job){ .kernel = c->device->gemm, .m = rows, .n = w->dim[0], .k = w->dim[1] };
     a->job.a = (ftl_gemm_operand){ .form = FTL_GEMM_ROWS, .ld = w->dim[1] };
     a->job.b = (ftl_gemm_operand){ .form = FTL_GEMM_COLUMNS, .ld = w->dim[1] };
-    if (cpu_layout_of(c, node->in[1])) a->job.b.form = FTL_GEMM_PACKED;
-    a->job.ending.act = cpu_epilogue_act(&node->attr.act);
+    if (ftl_cpu_layout_of(c, node->in[1])) a->job.b.form = FTL_GEMM_PACKED;
+    a->job.ending.act = ftl_cpu_epilogue_act(&node->attr.act);
     a->job.ending.alpha = node->attr.act.alpha;
     a->job.ending.beta = node->attr.act.beta;
     a->batch = 1;
@@ -143,12 +143,13 @@ static ftl_status prepare_linear(cpu_compile *c, const ftl_node *node)
 
 static ftl_status prepare_matmul(cpu_compile *c, const ftl_node *node)
 {
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]), *y = cpu_desc(c, node->in[1]),
-                          *out = cpu_desc(c, node->out[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]), *y = ftl_cpu_desc(c, node->in[1]),
+                          *out = ftl_cpu_desc(c, node->out[0]);
     const ftl_attr_matmul *t = &node->attr.matmul;
-    gemm_args *a = cpu_args(c, sizeof *a);
+    gemm_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
-    if (ftl_desc_count_checked(out) == 0) return cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (ftl_desc_count_checked(out) == 0)
+        return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
     const int64_t m = out->dim[out->rank - 2], n = out->dim[out->rank - 1];
     const int64_t k = x->dim[x->rank - (t->trans_a ? 2 : 1)];
     a->job = (ftl_gemm_job){ .kernel = c->device->gemm, .m = m, .n = n, .k = k };
@@ -178,7 +179,7 @@ static bool is_f32(const ftl_graph *graph, const ftl_node *node)
 
 static bool can_linear(const ftl_graph *graph, const ftl_node *node)
 {
-    return is_f32(graph, node) && cpu_epilogue_act(&node->attr.act) != FTL_EPILOGUE_N;
+    return is_f32(graph, node) && ftl_cpu_epilogue_act(&node->attr.act) != FTL_EPILOGUE_N;
 }
 
 static int32_t layout_linear(const ftl_graph *graph, const ftl_node *node, int32_t i)
@@ -195,5 +196,5 @@ static bool overwrite_residual(const ftl_graph *graph, const ftl_node *node, int
     return o == 0 && i == 3;
 }
 
-const cpu_op cpu_op_linear = { prepare_linear, can_linear, layout_linear, overwrite_residual };
-const cpu_op cpu_op_matmul = { prepare_matmul, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_linear = { prepare_linear, can_linear, layout_linear, overwrite_residual };
+const cpu_op ftl_cpu_op_matmul = { prepare_matmul, is_f32, NULL, NULL };

@@ -24,22 +24,22 @@ static void run_move(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     char *out = cpu_out(s, r, 0);
     if (s->node->op == FTL_OP_concat && in == out + a->out_offset) return; /* lies there already */
     int64_t begin, end;
-    cpu_chunk_range(a->move.n_units, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->move.n_units, a->n_chunks, chunk, &begin, &end);
     k_move(&a->move, out, in, begin, end);
 }
 
 static ftl_status add_move(cpu_compile *c, const ftl_node *node, move_args *a)
 {
     if (a->move.n_units == 0) return FTL_OK;
-    a->n_chunks = cpu_chunks(c, a->move.n_units, unit_operations);
-    return cpu_add_step(c, node, run_move, a->n_chunks, a, 0, 0);
+    a->n_chunks = ftl_cpu_chunks(c, a->move.n_units, unit_operations);
+    return ftl_cpu_add_step(c, node, run_move, a->n_chunks, a, 0, 0);
 }
 
 static ftl_status prepare_move(cpu_compile *c, const ftl_node *node)
 {
-    move_args *a = cpu_args(c, sizeof *a);
+    move_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *in = cpu_desc(c, node->in[0]), *out = cpu_desc(c, node->out[0]);
+    const ftl_tensor_desc *in = ftl_cpu_desc(c, node->in[0]), *out = ftl_cpu_desc(c, node->out[0]);
     switch (node->op) {
     case FTL_OP_broadcast: ftl_move_broadcast(&a->move, out, in); break;
     case FTL_OP_transpose: ftl_move_transpose(&a->move, out, in, &node->attr.perm); break;
@@ -51,14 +51,14 @@ static ftl_status prepare_move(cpu_compile *c, const ftl_node *node)
 
 static ftl_status prepare_concat(cpu_compile *c, const ftl_node *node)
 {
-    const ftl_tensor_desc *out = cpu_desc(c, node->out[0]);
+    const ftl_tensor_desc *out = ftl_cpu_desc(c, node->out[0]);
     const int32_t axis = node->attr.axis.axis;
     const bool is_whole = ftl_desc_span(out, 0, axis) == 1; /* each input is one piece of it */
     int64_t start = 0;
     for (int32_t i = 0; i < node->n_in; i++) {
-        move_args *a = cpu_args(c, sizeof *a);
+        move_args *a = ftl_cpu_args(c, sizeof *a);
         if (!a) return FTL_ENOMEM;
-        const ftl_tensor_desc *in = cpu_desc(c, node->in[i]);
+        const ftl_tensor_desc *in = ftl_cpu_desc(c, node->in[i]);
         a->input = i;
         a->out_offset = is_whole ? (size_t)(start * ftl_desc_span(out, axis + 1, out->rank)) *
                                        ftl_dtype_bytes(out->dtype)
@@ -85,16 +85,16 @@ static ftl_status add_rows(cpu_compile *c, const ftl_node *node, cpu_chunk_fn ru
                            double operations)
 {
     if (a->n_rows == 0) return FTL_OK;
-    a->n_chunks = cpu_chunks(c, a->n_rows, operations);
-    return cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
+    a->n_chunks = ftl_cpu_chunks(c, a->n_rows, operations);
+    return ftl_cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
 }
 
 static row_args *new_rows(cpu_compile *c, const ftl_node *node)
 {
-    row_args *a = cpu_args(c, sizeof *a);
+    row_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return NULL;
-    if (node->n_in > 0) a->in = *cpu_desc(c, node->in[0]);
-    a->out = *cpu_desc(c, node->out[0]);
+    if (node->n_in > 0) a->in = *ftl_cpu_desc(c, node->in[0]);
+    a->out = *ftl_cpu_desc(c, node->out[0]);
     return a;
 }
 
@@ -103,7 +103,7 @@ static void run_pad(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch)
     (void)scratch;
     const row_args *a = s->args;
     int64_t begin, end;
-    cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
     k_pad(&s->node->attr.pad, &a->out, &a->in, cpu_out(s, r, 0), cpu_in(s, r, 0), &a->value, begin,
           end);
 }
@@ -124,10 +124,10 @@ static void run_iota(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     const row_args *a = s->args;
     const int32_t axis = s->node->attr.shape.axis;
     int64_t begin, end;
-    cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
     if (!k_iota(a->out.dtype, cpu_out(s, r, 0), a->out.dim[axis],
                 ftl_desc_span(&a->out, axis + 1, a->out.rank), begin, end))
-        cpu_run_fail(r, FTL_EINTERNAL); /* can_iota() said otherwise */
+        ftl_cpu_run_fail(r, FTL_EINTERNAL); /* can_iota() said otherwise */
 }
 
 static bool can_iota(const ftl_graph *graph, const ftl_node *node)
@@ -149,7 +149,7 @@ static void run_gather(const cpu_step *s, cpu_run *r, int64_t chunk, void *scrat
     (void)scratch;
     const row_args *a = s->args;
     int64_t begin, end;
-    cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
     k_gather(&a->gather, cpu_out(s, r, 0), cpu_in(s, r, 0), cpu_in(s, r, 1), begin, end);
 }
 
@@ -157,7 +157,7 @@ static ftl_status prepare_gather(cpu_compile *c, const ftl_node *node)
 {
     row_args *a = new_rows(c, node);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *index = cpu_desc(c, node->in[1]);
+    const ftl_tensor_desc *index = ftl_cpu_desc(c, node->in[1]);
     const int32_t axis = node->attr.axis.axis;
     const int64_t width = ftl_desc_span(&a->in, axis + 1, a->in.rank);
     a->gather = (ftl_gather){ .axis_size = a->in.dim[axis],
@@ -173,7 +173,7 @@ static void run_scatter(const cpu_step *s, cpu_run *r, int64_t chunk, void *scra
     (void)scratch;
     const row_args *a = s->args;
     int64_t begin, end;
-    cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->n_rows, a->n_chunks, chunk, &begin, &end);
     k_scatter(&a->scatter, cpu_out(s, r, 0), cpu_in(s, r, 0), cpu_in(s, r, 1), cpu_in(s, r, 2),
               begin, end);
 }
@@ -189,7 +189,7 @@ static ftl_status prepare_scatter(cpu_compile *c, const ftl_node *node)
 {
     row_args *a = new_rows(c, node);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *index = cpu_desc(c, node->in[1]);
+    const ftl_tensor_desc *index = ftl_cpu_desc(c, node->in[1]);
     a->scatter = (ftl_scatter){ .n = index->dim[0],
                                 .width = ftl_desc_span(&a->in, 1, a->in.rank),
                                 .index_bytes = (int32_t)ftl_dtype_bytes(index->dtype),
@@ -209,7 +209,7 @@ static void run_kv_copy(const cpu_step *s, cpu_run *r, int64_t chunk, void *scra
     const char *in = cpu_in(s, r, 0);
     int64_t begin, end;
     if (out == in) return;
-    cpu_chunk_range(a->outer, a->n_chunks, chunk, &begin, &end);
+    ftl_cpu_chunk_range(a->outer, a->n_chunks, chunk, &begin, &end);
     memcpy(out + (size_t)begin * a->row_bytes, in + (size_t)begin * a->row_bytes,
            (size_t)(end - begin) * a->row_bytes);
 }
@@ -230,10 +230,10 @@ static ftl_status prepare_kv_write(cpu_compile *c, const ftl_node *node)
     const int64_t width = ftl_desc_span(&a->in, 1, a->in.rank);
     a->outer = a->in.dim[0];
     a->row_bytes = (size_t)width * ftl_dtype_bytes(a->in.dtype);
-    a->n_chunks = a->outer ? cpu_chunks(c, a->outer, (double)width) : 1;
-    a->n_rows = cpu_desc(c, node->in[2])->dim[0];
-    FTL_TRY(cpu_add_step(c, node, run_kv_copy, a->n_chunks, a, 0, 0));
-    return cpu_add_step(c, node, run_kv_write, 1, a, 0, 0);
+    a->n_chunks = a->outer ? ftl_cpu_chunks(c, a->outer, (double)width) : 1;
+    a->n_rows = ftl_cpu_desc(c, node->in[2])->dim[0];
+    FTL_TRY(ftl_cpu_add_step(c, node, run_kv_copy, a->n_chunks, a, 0, 0));
+    return ftl_cpu_add_step(c, node, run_kv_write, 1, a, 0, 0);
 }
 
 static bool overwrite_first(const ftl_graph *graph, const ftl_node *node, int32_t o, int32_t i)
@@ -243,10 +243,10 @@ static bool overwrite_first(const ftl_graph *graph, const ftl_node *node, int32_
     return o == 0 && i == 0;
 }
 
-const cpu_op cpu_op_move = { prepare_move, NULL, NULL, NULL };
-const cpu_op cpu_op_concat = { prepare_concat, NULL, NULL, NULL };
-const cpu_op cpu_op_pad = { prepare_pad, NULL, NULL, NULL };
-const cpu_op cpu_op_iota = { prepare_iota, can_iota, NULL, NULL };
-const cpu_op cpu_op_gather = { prepare_gather, NULL, NULL, NULL };
-const cpu_op cpu_op_scatter = { prepare_scatter, can_scatter, NULL, overwrite_first };
-const cpu_op cpu_op_kv_write = { prepare_kv_write, NULL, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_move = { prepare_move, NULL, NULL, NULL };
+const cpu_op ftl_cpu_op_concat = { prepare_concat, NULL, NULL, NULL };
+const cpu_op ftl_cpu_op_pad = { prepare_pad, NULL, NULL, NULL };
+const cpu_op ftl_cpu_op_iota = { prepare_iota, can_iota, NULL, NULL };
+const cpu_op ftl_cpu_op_gather = { prepare_gather, NULL, NULL, NULL };
+const cpu_op ftl_cpu_op_scatter = { prepare_scatter, can_scatter, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_kv_write = { prepare_kv_write, NULL, NULL, overwrite_first };

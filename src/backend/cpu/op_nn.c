@@ -15,7 +15,7 @@ typedef struct nn_args {
 
 static nn_args *new_args(cpu_compile *c)
 {
-    nn_args *a = cpu_args(c, sizeof *a);
+    nn_args *a = ftl_cpu_args(c, sizeof *a);
     if (a) a->ops = c->device->ops;
     return a;
 }
@@ -25,13 +25,13 @@ static ftl_status add_units(cpu_compile *c, const ftl_node *node, cpu_chunk_fn r
                             int64_t n_units, double operations)
 {
     a->n_units = n_units;
-    a->n_chunks = cpu_chunks(c, n_units, operations);
-    return n_units == 0 ? FTL_OK : cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
+    a->n_chunks = ftl_cpu_chunks(c, n_units, operations);
+    return n_units == 0 ? FTL_OK : ftl_cpu_add_step(c, node, run, a->n_chunks, a, 0, 0);
 }
 
 static void range_of(const nn_args *a, int64_t chunk, int64_t *begin, int64_t *end)
 {
-    cpu_chunk_range(a->n_units, a->n_chunks, chunk, begin, end);
+    ftl_cpu_chunk_range(a->n_units, a->n_chunks, chunk, begin, end);
 }
 
 static bool is_f32(const ftl_graph *graph, const ftl_node *node)
@@ -72,7 +72,7 @@ static ftl_status prepare_softmax(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     const int32_t axis = node->attr.norm.axis;
     a->cols = x->dim[axis];
     a->inner = ftl_desc_span(x, axis + 1, x->rank);
@@ -100,7 +100,7 @@ static ftl_status prepare_norm(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     a->cols = ftl_desc_span(x, node->attr.norm.axis, x->rank);
     const int64_t units = a->cols == 0 ? 0 : ftl_desc_span(x, 0, node->attr.norm.axis);
     return add_units(c, node, run_norm, a, units, (double)a->cols * 4);
@@ -132,15 +132,15 @@ static ftl_status prepare_batch_norm(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     a->cols = x->dim[1];
     a->inner = ftl_desc_span(x, 2, x->rank);
     a->n_units = a->inner == 0 ? 0 : x->dim[0] * x->dim[1];
-    a->n_chunks = cpu_chunks(c, a->n_units, (double)a->inner);
+    a->n_chunks = ftl_cpu_chunks(c, a->n_units, (double)a->inner);
     if (a->n_units == 0) return FTL_OK;
     const size_t shared = (size_t)a->cols * 2 * sizeof(float);
-    FTL_TRY(cpu_add_step(c, node, run_batch_fold, 1, a, 0, shared));
-    return cpu_add_step(c, node, run_batch_norm, a->n_chunks, a, 0, shared);
+    FTL_TRY(ftl_cpu_add_step(c, node, run_batch_fold, 1, a, 0, shared));
+    return ftl_cpu_add_step(c, node, run_batch_norm, a->n_chunks, a, 0, shared);
 }
 
 /* ---- reductions ---------------------------------------------------------------------------- */
@@ -158,7 +158,7 @@ static ftl_status prepare_reduce(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    ftl_reduce_shape_init(&a->reduce, cpu_desc(c, node->in[0]), node->attr.reduce.axes);
+    ftl_reduce_shape_init(&a->reduce, ftl_cpu_desc(c, node->in[0]), node->attr.reduce.axes);
     return add_units(c, node, run_reduce, a, a->reduce.n_out, (double)a->reduce.n_each + 1);
 }
 
@@ -175,7 +175,7 @@ static ftl_status prepare_arg_max(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     const int32_t axis = node->attr.axis.axis;
     a->cols = x->dim[axis];
     a->inner = ftl_desc_span(x, axis + 1, x->rank);
@@ -200,7 +200,7 @@ static ftl_status prepare_pool(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]), *y = cpu_desc(c, node->out[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]), *y = ftl_cpu_desc(c, node->out[0]);
     const ftl_attr_pool *t = &node->attr.pool;
     a->pool = (ftl_pool_shape){ x->dim[2], x->dim[3], y->dim[2], y->dim[3] };
     const int64_t plane = y->dim[2] * y->dim[3];
@@ -215,7 +215,7 @@ static void run_lrn(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch)
     const nn_args *a = s->args;
     const int64_t image = chunk / a->rows * a->cols * a->inner;
     int64_t s0, s1;
-    cpu_chunk_range(a->inner, a->rows, chunk % a->rows, &s0, &s1);
+    ftl_cpu_chunk_range(a->inner, a->rows, chunk % a->rows, &s0, &s1);
     a->ops->lrn(&s->node->attr.lrn, (float *)cpu_out(s, r, 0) + image,
                 (const float *)cpu_in(s, r, 0) + image, a->cols, a->inner, s0, s1);
 }
@@ -224,12 +224,12 @@ static ftl_status prepare_lrn(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     a->cols = x->dim[1];
     a->inner = ftl_desc_span(x, 2, x->rank);
-    a->rows = cpu_chunks(c, a->inner, (double)a->cols * 30); /* pieces of an image */
+    a->rows = ftl_cpu_chunks(c, a->inner, (double)a->cols * 30); /* pieces of an image */
     if (ftl_desc_count_checked(x) == 0) return FTL_OK;
-    return cpu_add_step(c, node, run_lrn, x->dim[0] * a->rows, a, 0, 0);
+    return ftl_cpu_add_step(c, node, run_lrn, x->dim[0] * a->rows, a, 0, 0);
 }
 
 /* ---- transformers -------------------------------------------------------------------------- */
@@ -248,7 +248,7 @@ static ftl_status prepare_rope(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     a->rows = x->dim[1];
     a->cols = x->dim[2];
     return add_units(c, node, run_rope, a, x->dim[0], (double)(a->rows * a->cols) * 20);
@@ -275,8 +275,8 @@ static ftl_status prepare_attention(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *q = cpu_desc(c, node->in[0]), *k = cpu_desc(c, node->in[1]),
-                          *v = cpu_desc(c, node->in[2]), *table = cpu_desc(c, node->in[3]);
+    const ftl_tensor_desc *q = ftl_cpu_desc(c, node->in[0]), *k = ftl_cpu_desc(c, node->in[1]),
+                          *v = ftl_cpu_desc(c, node->in[2]), *table = ftl_cpu_desc(c, node->in[3]);
     a->attention = (ftl_attention_job){ .attr = node->attr.attention,
                                         .tokens = q->dim[0],
                                         .q_heads = q->dim[1],
@@ -286,13 +286,13 @@ static ftl_status prepare_attention(cpu_compile *c, const ftl_node *node)
                                         .sequences = table->dim[0],
                                         .max_blocks = table->dim[1],
                                         .pool_rows = k->dim[0] };
-    if (ftl_desc_count_checked(cpu_desc(c, node->out[0])) == 0) return FTL_OK;
+    if (ftl_desc_count_checked(ftl_cpu_desc(c, node->out[0])) == 0) return FTL_OK;
     ftl_attention_init(&a->attention);
     a->n_units = a->attention.n_units;
     const double keys = (double)table->dim[1] * node->attr.attention.block_size;
-    a->n_chunks = cpu_chunks(c, a->n_units, keys * (double)(q->dim[2] + v->dim[2]));
-    return cpu_add_step(c, node, run_attention, a->n_chunks, a,
-                        ftl_attention_scratch_bytes(&a->attention), 0);
+    a->n_chunks = ftl_cpu_chunks(c, a->n_units, keys * (double)(q->dim[2] + v->dim[2]));
+    return ftl_cpu_add_step(c, node, run_attention, a->n_chunks, a,
+                            ftl_attention_scratch_bytes(&a->attention), 0);
 }
 
 /* ---- training ------------------------------------------------------------------------------ */
@@ -315,7 +315,7 @@ static ftl_status prepare_cross_entropy(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    const ftl_tensor_desc *x = cpu_desc(c, node->in[0]);
+    const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]);
     a->cols = x->dim[1];
     return add_units(c, node, run_cross_entropy, a, x->dim[0], (double)a->cols * 6);
 }
@@ -348,7 +348,8 @@ static ftl_status prepare_adam(cpu_compile *c, const ftl_node *node)
 {
     nn_args *a = new_args(c);
     if (!a) return FTL_ENOMEM;
-    return add_units(c, node, run_adam, a, ftl_desc_count_checked(cpu_desc(c, node->in[0])), 12);
+    return add_units(c, node, run_adam, a, ftl_desc_count_checked(ftl_cpu_desc(c, node->in[0])),
+                     12);
 }
 
 static bool overwrite_moments(const ftl_graph *graph, const ftl_node *node, int32_t o, int32_t i)
@@ -359,14 +360,14 @@ static bool overwrite_moments(const ftl_graph *graph, const ftl_node *node, int3
     return i == input_of[o];
 }
 
-const cpu_op cpu_op_softmax = { prepare_softmax, is_f32, NULL, overwrite_first };
-const cpu_op cpu_op_norm = { prepare_norm, is_f32, NULL, overwrite_first };
-const cpu_op cpu_op_batch_norm = { prepare_batch_norm, is_f32, NULL, overwrite_first };
-const cpu_op cpu_op_reduce = { prepare_reduce, is_f32, NULL, NULL };
-const cpu_op cpu_op_arg_max = { prepare_arg_max, is_f32, NULL, NULL };
-const cpu_op cpu_op_pool = { prepare_pool, is_f32, NULL, NULL };
-const cpu_op cpu_op_lrn = { prepare_lrn, is_f32, NULL, NULL };
-const cpu_op cpu_op_rope = { prepare_rope, is_f32, NULL, overwrite_first };
-const cpu_op cpu_op_attention = { prepare_attention, is_f32, NULL, NULL };
-const cpu_op cpu_op_cross_entropy = { prepare_cross_entropy, is_f32, NULL, overwrite_logits };
-const cpu_op cpu_op_adam = { prepare_adam, is_f32, NULL, overwrite_moments };
+const cpu_op ftl_cpu_op_softmax = { prepare_softmax, is_f32, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_norm = { prepare_norm, is_f32, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_batch_norm = { prepare_batch_norm, is_f32, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_reduce = { prepare_reduce, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_arg_max = { prepare_arg_max, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_pool = { prepare_pool, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_lrn = { prepare_lrn, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_rope = { prepare_rope, is_f32, NULL, overwrite_first };
+const cpu_op ftl_cpu_op_attention = { prepare_attention, is_f32, NULL, NULL };
+const cpu_op ftl_cpu_op_cross_entropy = { prepare_cross_entropy, is_f32, NULL, overwrite_logits };
+const cpu_op ftl_cpu_op_adam = { prepare_adam, is_f32, NULL, overwrite_moments };
