@@ -36,7 +36,7 @@ typedef enum ftl_profile_kind {
                                 once; name: "add", "softmax", ...; dim: rows, columns            */
     FTL_PROFILE_LEARNED = 15 /* share of their bound that nodes of a class reached in models that
                                 were run, 0 to 1; name: the class; mad: scatter of its logarithm;
-                                n: nodes; dim[0]: the class's number                               */
+                                n: nodes; dim[0]: the class's number */
 } ftl_profile_kind;
 
 enum {

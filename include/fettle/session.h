@@ -50,7 +50,7 @@ typedef struct ftl_session_memory {
     uint64_t weights_bytes; /* cells of weights, packed or mapped                       */
     uint64_t mapped_bytes;  /* of these: pages of the model's file                      */
     uint64_t state_bytes, io_bytes, workspace_bytes;
-    uint64_t overhead_bytes;   /* graph, program, thread stacks that are touched           */
+    uint64_t overhead_bytes;   /* graph, program, and what is touched of stacks and code    */
     uint64_t load_extra_bytes; /* on top while weights are folded and packed              */
     uint64_t total_bytes;      /* peak: what `plan` predicts                               */
 } ftl_session_memory;

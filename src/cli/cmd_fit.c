@@ -8,7 +8,10 @@
 enum { TEXT = 48, PATH = 4096 };
 
 static const ftl_cli_option options[] = {
-    FTL_CLI_PLAN_OPTIONS,
+#define X(name, letter, kind, value, help, member)                                                 \
+    { name, letter, kind, value, help, offsetof(ftl_cli_plan_values, member) },
+#include "cli/plan_options.def"
+#undef X
     { "--seed", 0, FTL_CLI_WHOLE, "S", "of random weights and inputs",
       offsetof(ftl_cli_plan_values, seed) },
     { "--power-meter", 0, FTL_CLI_TEXT, "CMD", "a command that prints watts",
@@ -49,10 +52,7 @@ static void print_comparison(const ftl_candidate *c)
     const bool is_inside = m->latency_s >= p->latency_low_s && m->latency_s <= p->latency_high_s;
     print_off(note, sizeof note, p->latency_s, m->latency_s,
               is_inside ? ", inside the interval" : ", OUTSIDE the interval");
-    const double scale = p->latency_s < 1e-3 ? 1e6 : p->latency_s < 1 ? 1e3 : 1;
-    char middle[TEXT];
-    snprintf(a, sizeof a, "%s (%.3g-%.3g)", ftl_text_seconds(middle, sizeof middle, p->latency_s),
-             p->latency_low_s * scale, p->latency_high_s * scale);
+    ftl_cli_plan_time(a, sizeof a, p);
     add_row(&t, "time of a run", a, ftl_text_seconds(b, sizeof b, m->latency_s), note);
     char c1[TEXT], c2[TEXT];
     add_row(&t, "throughput", ftl_text_rate(c1, sizeof c1, p->throughput_per_s, "samples/s"),

@@ -5,7 +5,10 @@
 #include "cli/plan_text.h"
 
 static const ftl_cli_option options[] = {
-    FTL_CLI_PLAN_OPTIONS,
+#define X(name, letter, kind, value, help, member)                                                 \
+    { name, letter, kind, value, help, offsetof(ftl_cli_plan_values, member) },
+#include "cli/plan_options.def"
+#undef X
     { "--on", 0, FTL_CLI_TEXT, "A,B",
       "other machines: exported profiles (a path), chips of the "
       "catalogue (gpu:h200), here",
@@ -38,8 +41,8 @@ static ftl_status show(const ftl_plan *plan, const ftl_cli_plan_values *v)
     ftl_cli_plan_head(plan);
     ftl_cli_plan_candidates(plan, MOST_ROWS);
     if (v->verbose) ftl_cli_plan_nodes(plan);
-    if (plan->n_candidates > 0) {
-        const ftl_prediction *p = &plan->candidates[0].predicted;
+    if (plan->chosen >= 0) {
+        const ftl_prediction *p = &plan->candidates[plan->chosen].predicted;
         printf("* chosen for %s; method: %s from the %s\n", v->goal ? v->goal : "latency",
                p->method, p->source);
     }

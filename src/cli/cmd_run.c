@@ -170,28 +170,46 @@ static void print_tensors(const ftl_run_result *r)
                (int)r->n_outputs);
 }
 
+/* "(byte / 255 - [0.5 0.5 0.5]) / [0.2 0.2 0.2]", without what changes nothing. */
+static void print_formula(char *out, size_t size, const ftl_image_prep *p)
+{
+    char byte[32], mean[64] = "", std[64] = "";
+    const double inverse = 1 / (double)p->scale;
+    const int n = p->channels == 1 ? 1 : 3;
+    bool has_mean = false, has_std = false;
+    size_t m = 0, s = 0;
+    if (fabs(inverse - round(inverse)) < 1e-3 && inverse > 1.5)
+        snprintf(byte, sizeof byte, "byte / %.0f", inverse);
+    else if (p->scale == 1) snprintf(byte, sizeof byte, "byte");
+    else snprintf(byte, sizeof byte, "byte * %.4g", (double)p->scale);
+    for (int c = 0; c < n; c++) {
+        const char *gap = c ? " " : "";
+        has_mean |= p->mean[c] != 0;
+        has_std |= p->std[c] != 1;
+        m += (size_t)snprintf(mean + m, sizeof mean - m, "%s%.4g", gap, (double)p->mean[c]);
+        s += (size_t)snprintf(std + s, sizeof std - s, "%s%.4g", gap, (double)p->std[c]);
+    }
+    if (has_mean && has_std) snprintf(out, size, "(%s - [%s]) / [%s]", byte, mean, std);
+    else if (has_mean) snprintf(out, size, "%s - [%s]", byte, mean);
+    else if (has_std) snprintf(out, size, "%s / [%s]", byte, std);
+    else snprintf(out, size, "%s", byte);
+}
+
 static void print_image(const ftl_run_result *r)
 {
     const ftl_image_prep *p = &r->image;
-    char text[TEXT * 2], crop[64];
+    char text[TEXT * 2], crop[64], formula[TEXT];
     if (!*r->picture) return;
     if (p->resize_shorter)
         snprintf(crop, sizeof crop, "the middle of shorter side %d", (int)p->resize_shorter);
     else snprintf(crop, sizeof crop, "squeezed");
-    size_t n = (size_t)snprintf(text, sizeof text, "%dx%d, %s, %s, (byte * %.4g", (int)p->width,
-                                (int)p->height, crop,
-                                p->channels == 1 ? "gray"
-                                : p->is_bgr      ? "BGR"
-                                                 : "RGB",
-                                (double)p->scale);
-    if (p->channels == 1)
-        n += (size_t)snprintf(text + n, sizeof text - n, " - %.4g) / %.4g", (double)p->mean[0],
-                              (double)p->std[0]);
-    else
-        n += (size_t)snprintf(text + n, sizeof text - n, " - [%.4g %.4g %.4g]) / [%.4g %.4g %.4g]",
-                              (double)p->mean[0], (double)p->mean[1], (double)p->mean[2],
-                              (double)p->std[0], (double)p->std[1], (double)p->std[2]);
-    snprintf(text + n, sizeof text - n, "; source: %s", p->source);
+    print_formula(formula, sizeof formula, p);
+    snprintf(text, sizeof text, "%dx%d, %s, %s, %s; source: %s", (int)p->width, (int)p->height,
+             crop,
+             p->channels == 1 ? "gray"
+             : p->is_bgr      ? "BGR"
+                              : "RGB",
+             formula, p->source);
     printf("picture  ");
     ftl_cli_wrap(stdout, text, 9);
 }

@@ -12,11 +12,7 @@
 
 /* A new verb is one line here and one file cmd_<verb>.c. */
 static const ftl_cli_verb *const verbs[] = {
-    &ftl_cli_devices,
-    &ftl_cli_bench,
-    &ftl_cli_plan,
-    &ftl_cli_fit,
-    &ftl_cli_run,
+    &ftl_cli_devices, &ftl_cli_bench, &ftl_cli_plan, &ftl_cli_fit, &ftl_cli_run,
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
@@ -74,7 +70,9 @@ static void print_usage(FILE *file)
 
 static void print_help(const ftl_cli_verb *verb)
 {
-    printf("usage: fettle %s%s%s\n\n", verb->name, *verb->usage ? " " : "", verb->usage);
+    const int indent = printf("usage: fettle %s%s", verb->name, *verb->usage ? " " : "");
+    ftl_cli_wrap(stdout, verb->usage, indent);
+    printf("\n");
     ftl_cli_wrap(stdout, verb->about, 0);
     printf("\n");
     for (const ftl_cli_option *o = verb->options; o->name; o++) {

@@ -95,21 +95,31 @@ bool ftl_cli_plan_fill(ftl_plan_options *o, const ftl_cli_plan_values *v,
 
 void ftl_cli_plan_head(const ftl_plan *plan)
 {
-    char weights[TEXT], flops[TEXT];
+    char weights[TEXT], flops[TEXT], text[TEXT * 4];
     const int64_t batch = plan->n_candidates ? plan->candidates[0].batch : 0;
-    printf("%s: %s weights%s, %s a run of batch %lld\n", plan->model,
-           ftl_text_rate(weights, sizeof weights, (double)plan->n_weights, ""),
-           plan->has_weights ? "" : " (seeded random ones: speed is real, results are not)",
-           ftl_text_rate(flops, sizeof flops, plan->flops, "FLOP"), (long long)batch);
+    printf("%s: ", plan->model);
+    snprintf(text, sizeof text, "%s weights%s, %s a run of batch %lld",
+             ftl_text_rate(weights, sizeof weights, (double)plan->n_weights, ""),
+             plan->has_weights ? "" : " (seeded random ones: speed is real, results are not)",
+             ftl_text_rate(flops, sizeof flops, plan->flops, "FLOP"), (long long)batch);
+    ftl_cli_wrap(stdout, text, ftl_text_width(plan->model) + 2);
 }
 
-/* "1.23 ms (1.0-1.5)" with the interval in the same unit. */
-static void print_time(char *out, size_t size, const ftl_prediction *p)
+/* Three digits without an exponent. */
+static char *print_digits(char *out, size_t size, double x)
 {
-    char middle[TEXT];
+    snprintf(out, size, "%.*f", x < 9.995 ? 2 : x < 99.95 ? 1 : 0, x);
+    return out;
+}
+
+char *ftl_cli_plan_time(char *out, size_t size, const ftl_prediction *p)
+{
+    char middle[TEXT], low[TEXT], high[TEXT];
     const double scale = p->latency_s < 1e-3 ? 1e6 : p->latency_s < 1 ? 1e3 : 1;
-    snprintf(out, size, "%s (%.3g-%.3g)", ftl_text_seconds(middle, sizeof middle, p->latency_s),
-             p->latency_low_s * scale, p->latency_high_s * scale);
+    snprintf(out, size, "%s (%s-%s)", ftl_text_seconds(middle, sizeof middle, p->latency_s),
+             print_digits(low, sizeof low, p->latency_low_s * scale),
+             print_digits(high, sizeof high, p->latency_high_s * scale));
+    return out;
 }
 
 static bool has_other_machines(const ftl_plan *plan)
@@ -140,7 +150,7 @@ void ftl_cli_plan_candidates(const ftl_plan *plan, int most)
     for (int32_t i = 0; i < plan->n_candidates && i < most; i++) {
         const ftl_candidate *c = &plan->candidates[i];
         char time[TEXT * 2], memory[TEXT], energy[TEXT];
-        print_time(time, sizeof time, &c->predicted);
+        ftl_cli_plan_time(time, sizeof time, &c->predicted);
         print_energy(energy, sizeof energy, c->predicted.energy_j);
         ftl_cli_cell(&t, "%s%s", names_machines ? c->machine : c->device,
                      i == plan->chosen ? " *" : "");
@@ -182,8 +192,12 @@ void ftl_cli_plan_nodes(const ftl_plan *plan)
 void ftl_cli_plan_passed_over(const ftl_plan *plan)
 {
     for (int32_t i = 0; i < plan->n_passed_over; i++) {
+        /* The first half of the sentence; what to do about it is a page of its own. */
+        const char *why = plan->passed_over[i].why;
+        char text[TEXT * 4];
+        snprintf(text, sizeof text, "%.*s (fettle devices says more)", (int)strcspn(why, ":"), why);
         const int at = printf("passed over: %s: ", plan->passed_over[i].device);
-        ftl_cli_wrap(stdout, plan->passed_over[i].why, at);
+        ftl_cli_wrap(stdout, text, at);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "cli/out.h"
 #include "fettle/plan.h"
 
-/* The flags that both verbs take; a verb's own struct begins with this. */
+/* What the flags of plan_options.def, and those of one verb alone, fill. */
 typedef struct ftl_cli_plan_values {
     const char *device, *goal, *power_meter, *output, *on;
     int64_t batch, threads, seed;
@@ -16,71 +16,6 @@ typedef struct ftl_cli_plan_values {
     ftl_cli_words dims;
     bool json, quick, verbose, list;
 } ftl_cli_plan_values;
-
-/* Rows for an option table. */
-#define FTL_CLI_PLAN_OPTIONS                                                                           \
-    { "--device",                                                                                      \
-      'd',                                                                                             \
-      FTL_CLI_TEXT,                                                                                    \
-      "D",                                                                                             \
-      "auto, cpu, pjrt:PATH, or a list: the first that works",                                         \
-      offsetof(ftl_cli_plan_values, device) },                                                         \
-        { "--for",                                                                                     \
-          0,                                                                                           \
-          FTL_CLI_TEXT,                                                                                \
-          "GOAL",                                                                                      \
-          "latency (default), throughput, energy or memory",                                           \
-          offsetof(ftl_cli_plan_values, goal) },                                                       \
-        { "--batch", 'b', FTL_CLI_COUNT, "N", "samples a run", offsetof(ftl_cli_plan_values, batch) }, \
-        { "--threads",                                                                                 \
-          't',                                                                                         \
-          FTL_CLI_COUNT,                                                                               \
-          "N",                                                                                         \
-          "instead of trying several",                                                                 \
-          offsetof(ftl_cli_plan_values, threads) },                                                    \
-        { "--dim",                                                                                     \
-          0,                                                                                           \
-          FTL_CLI_LIST,                                                                                \
-          "NAME=N",                                                                                    \
-          "another named dim of the model, such as tokens",                                            \
-          offsetof(ftl_cli_plan_values, dims) },                                                       \
-        { "--max-memory",                                                                              \
-          0,                                                                                           \
-          FTL_CLI_BYTES,                                                                               \
-          "SIZE",                                                                                      \
-          "peak that is allowed, such as 2G",                                                          \
-          offsetof(ftl_cli_plan_values, max_memory) },                                                 \
-        { "--max-latency",                                                                             \
-          0,                                                                                           \
-          FTL_CLI_SECONDS,                                                                             \
-          "TIME",                                                                                      \
-          "of one run, such as 20ms",                                                                  \
-          offsetof(ftl_cli_plan_values, max_latency) },                                                \
-        { "--max-error",                                                                               \
-          0,                                                                                           \
-          FTL_CLI_NUMBER,                                                                              \
-          "E",                                                                                         \
-          "largest error of the output, of its scale",                                                 \
-          offsetof(ftl_cli_plan_values, max_error) },                                                  \
-        { "--quick",                                                                                   \
-          'q',                                                                                         \
-          FTL_CLI_FLAG,                                                                                \
-          NULL,                                                                                        \
-          "measure for 2 seconds where no profile is stored",                                          \
-          offsetof(ftl_cli_plan_values, quick) },                                                      \
-        { "--verbose",     'v',                                                                        \
-          FTL_CLI_FLAG,    NULL,                                                                       \
-          "a row a layer", offsetof(ftl_cli_plan_values, verbose) },                                   \
-        { "--output",                                                                                  \
-          'o',                                                                                         \
-          FTL_CLI_TEXT,                                                                                \
-          "PATH",                                                                                      \
-          "write the plan there as JSON",                                                              \
-          offsetof(ftl_cli_plan_values, output) },                                                     \
-    {                                                                                                  \
-        "--json", 0, FTL_CLI_FLAG, NULL, "one JSON object on stdout",                                  \
-            offsetof(ftl_cli_plan_values, json)                                                        \
-    }
 
 /* What the values say as options of the library.  dims and on: the caller's room, borrowed by the
  * options.  False: wrong use, said already. */
@@ -100,9 +35,11 @@ bool ftl_cli_take_dim(ftl_session_dim *dim, char *name, size_t size, const char 
 
 /* "resnet50: 25.6 M weights, seeded random ones; ..." */
 void ftl_cli_plan_head(const ftl_plan *plan);
+/* "1.23 ms (1.05-1.50)", the interval in the same unit.  Returns out. */
+char *ftl_cli_plan_time(char *out, size_t size, const ftl_prediction *prediction);
 /* The candidates, at most `most`. */
 void ftl_cli_plan_candidates(const ftl_plan *plan, int most);
-/* Rows a layer, and who was passed over. */
+/* Rows a layer; who was passed over, with the first half of the reason. */
 void ftl_cli_plan_nodes(const ftl_plan *plan);
 void ftl_cli_plan_passed_over(const ftl_plan *plan);
 /* "does not fit" with what is missing; for a plan in which nothing was chosen. */

@@ -80,10 +80,16 @@ ftl_dtype ftl_dtype_from_onnx(int32_t number)
 
 bool ftl_desc_count(const ftl_tensor_desc *desc, int64_t *count)
 {
-    *count = 1;
+    int64_t span = 1; /* without the zeros: no part of the dims may overflow in ftl_desc_span() */
+    bool is_empty = false;
+    *count = 0;
     if (desc->rank < 0 || desc->rank > FTL_MAX_RANK) return false;
-    for (int32_t i = 0; i < desc->rank; i++)
-        if (desc->dim[i] < 0 || __builtin_mul_overflow(*count, desc->dim[i], count)) return false;
+    for (int32_t i = 0; i < desc->rank; i++) {
+        if (desc->dim[i] < 0) return false;
+        if (desc->dim[i] == 0) is_empty = true;
+        else if (__builtin_mul_overflow(span, desc->dim[i], &span)) return false;
+    }
+    *count = is_empty ? 0 : span;
     return true;
 }
 

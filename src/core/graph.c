@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "core/graph_internal.h"
 #include "core/op.h"
 
@@ -22,6 +23,7 @@ struct ftl_graph {
     ftl_output *outputs;
     ftl_alias *aliases;
     ftl_dim_expr *dims;
+    ftl_map *source_names; /* to tensors; NULL: there is no source yet */
     int32_t tensor_room, node_room, source_room, output_room, alias_room, n_dims, dim_room;
     ftl_status status;
     char status_text[TEXT_BYTES];
@@ -53,6 +55,7 @@ void ftl_graph_destroy(ftl_graph *graph)
     ftl_free(graph->outputs);
     ftl_free(graph->aliases);
     ftl_free(graph->dims);
+    ftl_map_destroy(graph->source_names);
     ftl_arena_deinit(&graph->arena);
     ftl_free(graph);
 }
@@ -244,8 +247,15 @@ static int32_t add_source(ftl_graph *g, ftl_tensor_kind kind, const char *name, 
                                 .producer = -1,
                                 .data = data,
                                 .init = init };
+    if (!g->source_names) {
+        const ftl_status s = ftl_map_create(&g->source_names, NULL);
+        if (s != FTL_OK) return ftl_graph_poison(g, s);
+    }
     const int32_t index = add_tensor(g, &tensor);
-    if (index >= 0) sources[g->view.n_sources++] = index;
+    if (index < 0) return -1;
+    const ftl_status s = ftl_map_insert_number(g->source_names, tensor.name, index);
+    if (s != FTL_OK) return ftl_graph_poison(g, s);
+    sources[g->view.n_sources++] = index;
     return index;
 }
 
@@ -443,18 +453,18 @@ const ftl_tensor_desc *ftl_graph_peek_desc(const ftl_graph *graph, int32_t tenso
 
 int32_t ftl_graph_find_source(const ftl_graph *graph, const char *name)
 {
-    const uint64_t id = id_of_name(name);
-    for (int32_t i = 0; i < graph->view.n_sources; i++) {
-        const ftl_tensor *t = &graph->tensors[graph->sources[i]];
-        if ((t->id == id || t->kind == FTL_TENSOR_WEIGHT) && strcmp(t->name, name) == 0)
-            return graph->sources[i];
-    }
-    return -1;
+    int64_t tensor = -1;
+    if (graph->source_names) ftl_map_find_number(graph->source_names, name, &tensor);
+    return (int32_t)tensor;
 }
 
 int32_t ftl_graph_source_index(const ftl_graph *graph, int32_t tensor)
 {
-    for (int32_t i = 0; i < graph->view.n_sources; i++)
-        if (graph->sources[i] == tensor) return i;
-    return -1;
+    int32_t low = 0, high = graph->view.n_sources; /* sources stand in the order of creation */
+    while (low < high) {
+        const int32_t middle = low + (high - low) / 2;
+        if (graph->sources[middle] < tensor) low = middle + 1;
+        else high = middle;
+    }
+    return low < graph->view.n_sources && graph->sources[low] == tensor ? low : -1;
 }

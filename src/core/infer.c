@@ -170,7 +170,8 @@ ftl_status ftl_infer_slice(const ftl_graph *g, const ftl_node *n, ftl_tensor_des
         if (a->start[i] < 0 || a->limit[i] < a->start[i] || a->limit[i] > x->dim[i] ||
             a->step[i] < 1)
             return refuse(g, n, "the slice lies outside");
-        out->dim[i] = (a->limit[i] - a->start[i] + a->step[i] - 1) / a->step[i];
+        const int64_t reach = a->limit[i] - a->start[i]; /* a step may be as large as int64 goes */
+        out->dim[i] = reach ? (reach - 1) / a->step[i] + 1 : 0;
     }
     return FTL_OK;
 }

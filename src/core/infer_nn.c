@@ -70,7 +70,7 @@ static bool window_count(int64_t size, int64_t kernel, int64_t stride, int64_t d
     if (__builtin_mul_overflow(kernel - 1, dilation, &reach)) return false;
     if (__builtin_add_overflow(size, low, &room) || __builtin_add_overflow(room, high, &room))
         return false;
-    if (room < reach + 1) return false;
+    if (room <= reach) return false;
     *out = (room - reach - 1) / stride + 1;
     return true;
 }

@@ -319,15 +319,32 @@ static size_t place_all(attempt *a, int rule, int32_t *ranked, size_t alignment)
     return align_up(peak, alignment);
 }
 
-/* Largest sum of the bytes that are live at one position. */
-static size_t find_lower_bound(const attempt *a, size_t alignment)
+/* All groups one behind the other: when that is a size, no offset of any placement overflows. */
+static ftl_status check_total(const attempt *a, size_t alignment)
 {
-    size_t most = 0;
+    size_t total = 0;
+    for (int32_t g = 0; g < a->n_groups; g++) {
+        const size_t bytes = align_up(a->groups[g].bytes, alignment);
+        if (in_workspace(&a->groups[g]) && (bytes > PTRDIFF_MAX || total > PTRDIFF_MAX - bytes))
+            return ftl_fail(FTL_EINVAL, "graph \"%s\": its results are more than memory can address",
+                            ftl_graph_name(a->graph));
+        if (in_workspace(&a->groups[g])) total += bytes;
+    }
+    return FTL_OK;
+}
+
+/* Largest sum of the bytes that are live at one position.  come, go: of each position, room for
+ * n_nodes + 2, the bytes that live from it on and those that were live until just before it. */
+static size_t find_lower_bound(const attempt *a, size_t alignment, size_t *come, size_t *go)
+{
+    size_t most = 0, live = 0;
+    for (int32_t g = 0; g < a->n_groups; g++) {
+        if (!in_workspace(&a->groups[g])) continue;
+        come[a->groups[g].first] += align_up(a->groups[g].bytes, alignment);
+        go[a->groups[g].last + 1] += align_up(a->groups[g].bytes, alignment);
+    }
     for (int32_t p = 0; p <= a->v->n_nodes; p++) {
-        size_t live = 0;
-        for (int32_t g = 0; g < a->n_groups; g++)
-            if (in_workspace(&a->groups[g]) && a->groups[g].first <= p && a->groups[g].last >= p)
-                live += align_up(a->groups[g].bytes, alignment);
+        live = live - go[p] + come[p];
         if (live > most) most = live;
     }
     return most;
@@ -369,13 +386,37 @@ static ftl_status attempt_init(attempt *a, const ftl_graph *graph, const ftl_mem
     return ftl_fail(FTL_ENOMEM, "no memory to plan the memory of \"%s\"", ftl_graph_name(graph));
 }
 
+/* Tries the rules of placement and leaves the offsets of the best one. */
+static ftl_status place_best(attempt *a)
+{
+    const size_t alignment = a->o->alignment ? a->o->alignment : DEFAULT_ALIGNMENT;
+    const size_t positions = (size_t)a->v->n_nodes + 2;
+    int32_t *ranked = ftl_calloc((size_t)a->n_groups + 1, sizeof *ranked);
+    size_t *flow = ftl_calloc(2 * positions, sizeof *flow);
+    ftl_status s = ranked && flow ? check_total(a, alignment)
+                                  : ftl_fail(FTL_ENOMEM, "no memory to plan memory");
+    if (s == FTL_OK) {
+        a->lower_bound = find_lower_bound(a, alignment, flow, flow + positions);
+        size_t best = SIZE_MAX, last = 0;
+        int best_rule = 0, last_rule = 0;
+        for (int rule = 0; rule < N_RULES && best > a->lower_bound; rule++) {
+            last = place_all(a, rule, ranked, alignment);
+            last_rule = rule;
+            if (last >= best) continue;
+            best = last;
+            best_rule = rule;
+        }
+        a->workspace = best_rule == last_rule ? last : place_all(a, best_rule, ranked, alignment);
+    }
+    ftl_free(ranked);
+    ftl_free(flow);
+    return s;
+}
+
 /* Groups, lifetimes and placement for the order that a->order holds. */
 static ftl_status attempt_run(attempt *a, int32_t *scratch_group)
 {
     const ftl_graph_view *v = a->v;
-    const size_t alignment = a->o->alignment ? a->o->alignment : DEFAULT_ALIGNMENT;
-    int32_t *ranked = ftl_calloc((size_t)v->n_tensors + (size_t)v->n_nodes + 1, sizeof *ranked);
-    if (!ranked) return ftl_fail(FTL_ENOMEM, "no memory to plan memory");
     for (int32_t p = 0; p < v->n_nodes; p++) a->position[a->order[p]] = p;
     for (int32_t t = 0; t < v->n_tensors; t++) a->group_of[t] = a->source_of[t] = -1;
     for (int32_t i = 0; i < v->n_outputs; i++) a->is_output[v->outputs[i].tensor] = true;
@@ -383,27 +424,12 @@ static ftl_status attempt_run(attempt *a, int32_t *scratch_group)
     group_concats(a);
     for (int32_t p = 0; p < v->n_nodes; p++) group_node(a, p);
     assign_outputs(a);
-    const ftl_status s = order_copies(a);
-    if (s != FTL_OK) {
-        ftl_free(ranked);
-        return s;
-    }
+    FTL_TRY(order_copies(a));
     for (int32_t n = 0; n < v->n_nodes; n++) {
         const size_t bytes = a->o->scratch_bytes ? a->o->scratch_bytes(a->o->arg, a->graph, n) : 0;
         scratch_group[n] = new_group(a, bytes, a->position[n]);
     }
-    a->lower_bound = find_lower_bound(a, alignment);
-    size_t best = SIZE_MAX;
-    int best_rule = 0;
-    for (int rule = 0; rule < N_RULES && best > a->lower_bound; rule++) {
-        const size_t bytes = place_all(a, rule, ranked, alignment);
-        if (bytes >= best) continue;
-        best = bytes;
-        best_rule = rule;
-    }
-    a->workspace = place_all(a, best_rule, ranked, alignment);
-    ftl_free(ranked);
-    return FTL_OK;
+    return place_best(a);
 }
 
 /* ---- orders -------------------------------------------------------------------------------- */

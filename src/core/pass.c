@@ -210,31 +210,54 @@ static uint64_t mix(uint64_t hash, const void *data, size_t bytes)
     return hash;
 }
 
-/* What computes a weight-only tensor, as a number: ops, attributes, ids of the weights.  `first`
- * gets the first weight met, for a name that people recognise. */
-static uint64_t hash_source(const ftl_graph *graph, int32_t tensor, const char **first, int depth)
+/* What computes each tensor, as a number: ops, attributes, ids of the weights.  first: the first
+ * weight that each was made from, for a name that people recognise, or NULL.  One walk in the order
+ * of the nodes: a recursion would meet shared tensors once a path, 2^n times in x = x + x. */
+typedef struct recipes {
+    uint64_t *hash;
+    const char **first;
+} recipes;
+
+static void recipes_deinit(recipes *r)
+{
+    ftl_free(r->hash);
+    ftl_free((void *)r->first);
+}
+
+static void hash_tensor(recipes *r, const ftl_graph_view *v, int32_t tensor)
+{
+    const ftl_tensor *t = &v->tensors[tensor];
+    uint64_t hash = mix(0xcbf29ce484222325u, &t->desc, sizeof t->desc);
+    if (t->kind == FTL_TENSOR_CONST) {
+        hash = mix(hash, t->data, ftl_desc_bytes_checked(&t->desc));
+    } else if (t->producer < 0) {
+        r->first[tensor] = t->name;
+        hash = mix(hash, &t->id, sizeof t->id);
+    } else {
+        const ftl_node *node = &v->nodes[t->producer];
+        const char *name = ftl_op_get_info(node->op)->name;
+        hash = mix(hash, name, strlen(name));
+        hash = mix(hash, &node->attr, sizeof node->attr);
+        for (int32_t i = 0; i < node->n_in; i++) {
+            const uint64_t part = node->in[i] >= 0 ? r->hash[node->in[i]] : 0;
+            hash = mix(hash, &part, sizeof part);
+            if (node->in[i] >= 0 && !r->first[tensor]) r->first[tensor] = r->first[node->in[i]];
+        }
+        for (int32_t i = 0; i < node->n_out; i++)
+            if (node->out[i] == tensor) hash = mix(hash, &i, sizeof i);
+    }
+    r->hash[tensor] = hash ? hash : 1;
+}
+
+static ftl_status recipes_init(recipes *r, const ftl_graph *graph, const bool *only)
 {
     const ftl_graph_view *v = ftl_graph_get_view(graph);
-    uint64_t hash = 0xcbf29ce484222325u;
-    if (tensor < 0 || depth > 64) return hash;
-    const ftl_tensor *t = &v->tensors[tensor];
-    hash = mix(hash, &t->desc, sizeof t->desc);
-    if (t->kind == FTL_TENSOR_CONST) return mix(hash, t->data, ftl_desc_bytes_checked(&t->desc));
-    if (t->producer < 0) {
-        if (!*first) *first = t->name;
-        return mix(hash, &t->id, sizeof t->id);
-    }
-    const ftl_node *node = &v->nodes[t->producer];
-    const char *name = ftl_op_get_info(node->op)->name;
-    hash = mix(hash, name, strlen(name));
-    hash = mix(hash, &node->attr, sizeof node->attr);
-    for (int32_t i = 0; i < node->n_in; i++) {
-        const uint64_t part = hash_source(graph, node->in[i], first, depth + 1);
-        hash = mix(hash, &part, sizeof part);
-    }
-    for (int32_t i = 0; i < node->n_out; i++)
-        if (node->out[i] == tensor) hash = mix(hash, &i, sizeof i);
-    return hash ? hash : 1;
+    r->hash = ftl_calloc((size_t)v->n_tensors + 1, sizeof *r->hash);
+    r->first = ftl_calloc((size_t)v->n_tensors + 1, sizeof *r->first);
+    if (!r->hash || !r->first) return ftl_fail(FTL_ENOMEM, "no memory to split a graph");
+    for (int32_t t = 0; t < v->n_tensors; t++)
+        if (only[t]) hash_tensor(r, v, t);
+    return FTL_OK;
 }
 
 /* Tensors computed by weight-only nodes that something else reads: the seam. */
@@ -262,7 +285,7 @@ static ftl_status mark_seam(const ftl_graph *graph, const bool *only, bool **out
 
 /* The seam's tensors as outputs of a graph of their own. */
 static ftl_status build_prologue(ftl_graph **out, const ftl_graph *graph, const bool *only,
-                                 const bool *seam)
+                                 const bool *seam, const recipes *r)
 {
     const ftl_graph_view *v = ftl_graph_get_view(graph);
     ftl_graph_map map;
@@ -274,10 +297,8 @@ static ftl_status build_prologue(ftl_graph **out, const ftl_graph *graph, const 
     }
     for (int32_t t = 0; s == FTL_OK && t < v->n_tensors; t++) {
         if (!seam[t]) continue;
-        const char *first = NULL;
         char name[24];
-        snprintf(name, sizeof name, "%016llx",
-                 (unsigned long long)hash_source(graph, t, &first, 0));
+        snprintf(name, sizeof name, "%016llx", (unsigned long long)r->hash[t]);
         ftl_graph_output(map.to, name, map.tensor[t]);
         s = ftl_graph_status(map.to);
     }
@@ -289,7 +310,7 @@ static ftl_status build_prologue(ftl_graph **out, const ftl_graph *graph, const 
 
 /* The rest, in which the seam's tensors are weights. */
 static ftl_status build_rest(ftl_graph **out, const ftl_graph *graph, const bool *only,
-                             const bool *seam)
+                             const bool *seam, const recipes *r)
 {
     const ftl_graph_view *v = ftl_graph_get_view(graph);
     ftl_graph *whole = NULL;
@@ -297,10 +318,10 @@ static ftl_status build_rest(ftl_graph **out, const ftl_graph *graph, const bool
     ftl_status s = ftl_graph_map_init(&map, graph, NULL);
     for (int32_t t = 0; s == FTL_OK && t < v->n_tensors; t++) {
         if (!seam[t]) continue;
-        const char *first = NULL;
         char name[256];
-        const uint64_t id = hash_source(graph, t, &first, 0);
-        snprintf(name, sizeof name, "%.200s~%016llx", first ? first : "", (unsigned long long)id);
+        const uint64_t id = r->hash[t];
+        snprintf(name, sizeof name, "%.200s~%016llx", r->first[t] ? r->first[t] : "",
+                 (unsigned long long)id);
         const int32_t again = ftl_graph_find_source(map.to, name); /* the same computation twice */
         map.tensor[t] =
             again >= 0 ? again
@@ -329,13 +350,16 @@ ftl_status ftl_graph_split_prologue(ftl_graph **prologue, ftl_graph **rest, cons
     bool *seam = NULL;
     int32_t n_seam = 0;
     ftl_status s = ftl_weight_only_update(&w, graph);
+    recipes r = { 0 };
     if (s == FTL_OK) s = mark_seam(graph, w.mark, &seam, &n_seam);
-    if (s == FTL_OK && n_seam > 0) s = build_prologue(prologue, graph, w.mark, seam);
-    if (s == FTL_OK) s = build_rest(rest, graph, w.mark, seam);
+    if (s == FTL_OK) s = recipes_init(&r, graph, w.mark);
+    if (s == FTL_OK && n_seam > 0) s = build_prologue(prologue, graph, w.mark, seam, &r);
+    if (s == FTL_OK) s = build_rest(rest, graph, w.mark, seam, &r);
     if (s != FTL_OK) {
         ftl_graph_destroy(*prologue);
         *prologue = NULL;
     }
+    recipes_deinit(&r);
     ftl_free(seam);
     ftl_free(w.mark);
     return s;

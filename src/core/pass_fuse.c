@@ -309,8 +309,11 @@ static ftl_status emit_fused(void *arg, ftl_graph *to, const ftl_node *node, int
     FTL_TRY(ftl_weight_only_update(&f->weights, to));
     const site s = { f, to, node, &ftl_graph_get_view(f->old)->nodes[old_index] };
     out[0] = fuse_node(&s);
-    *done = out[0] >= 0;
-    return ftl_graph_status(to);
+    FTL_TRY(ftl_graph_status(to));
+    /* A constant of one element may carry axes of its own into the shape: 0.5 as [1,1,1]. */
+    *done = out[0] >= 0 && ftl_desc_equal(ftl_graph_peek_desc(to, out[0]),
+                                          ftl_graph_peek_desc(f->old, s.old_node->out[0]));
+    return FTL_OK;
 }
 
 ftl_status ftl_pass_fuse(ftl_graph **out, const ftl_graph *graph)

@@ -12,7 +12,14 @@
 #include "core/pass.h"
 #include "format/onnx_import_internal.h"
 
-enum { OPSET_MIN = 7, OPSET_MAX = 21, MISSING_SHOWN = 8 };
+enum {
+    OPSET_MIN = 7,
+    OPSET_MAX = 21,
+    MISSING_SHOWN = 8,
+    /* Some operators become hundreds of nodes; the largest language models have some ten
+     * thousand. */
+    GRAPH_NODES_MAX = 1 << 19
+};
 
 /* Bytes of constants worked out while importing: shape arithmetic needs little, a hostile file
  * could ask for any amount. */
@@ -247,6 +254,8 @@ static ftl_status import_node(ftl_onnx_import *m, const ftl_onnx_node *node)
     set_scope(m, node);
     row->emit(&call);
     FTL_TRY(ftl_graph_status(m->graph));
+    if (ftl_graph_get_view(m->graph)->n_nodes > GRAPH_NODES_MAX)
+        return ftl_fail(FTL_EUNSUPPORTED, "the graph has grown over %d nodes", GRAPH_NODES_MAX);
     FTL_TRY(ftl_onnx_fold_nodes(m, first));
     return bind_outputs(m, &call);
 }

@@ -143,7 +143,8 @@ void ftl_cost_graph(const ftl_rates *rates, const ftl_graph *graph, ftl_cost_est
     }
     /* Errors of nodes average out, what they share does not. */
     const double own = out->seconds > 0 ? sqrt(variance) / out->seconds : 0;
-    const double spread = z_90 * sqrt(own * own + rates->common_scatter * rates->common_scatter);
+    double spread = z_90 * sqrt(own * own + rates->common_scatter * rates->common_scatter);
+    if (!isfinite(spread)) spread = 0; /* a profile with absurd numbers: no interval but no NaN */
     out->low_s = out->seconds * exp(-spread);
     out->high_s = out->seconds * exp(spread);
 }

@@ -75,8 +75,9 @@ static ftl_status box_create(ftl_plan_box **out, const ftl_model *model,
     box->plan.model = keep_text(box, info->spelling);
     box->room = MOST_CANDIDATES;
     box->candidates = ftl_arena_array(&box->arena, MOST_CANDIDATES, sizeof *box->candidates);
+    box->spare = ftl_arena_array(&box->arena, MOST_CANDIDATES, sizeof *box->spare);
     box->plan.candidates = box->candidates;
-    return box->candidates ? FTL_OK : no_memory();
+    return box->candidates && box->spare ? FTL_OK : no_memory();
 }
 
 /* ---- passed over --------------------------------------------------------------------------- */
@@ -154,6 +155,7 @@ static void report_bench(void *user, double done, const char *what)
 static ftl_status get_profile(planning *p, const char *device)
 {
     const ftl_plan_options *o = p->options;
+    if (p->box->profile) return FTL_OK; /* "here" may be named twice */
     if (o->cache_folder &&
         ftl_profile_find(&p->box->profile, o->cache_folder, "latest") == FTL_OK &&
         strcmp(p->box->profile->device, device) == 0)
@@ -289,12 +291,13 @@ static int64_t default_batch(const ftl_model *model)
 static int32_t list_batches(const planning *p, int64_t *out)
 {
     const ftl_plan_options *o = p->options;
-    const int64_t given = o->batch > 0 ? o->batch : default_batch(p->model);
+    const int64_t standard = default_batch(p->model);
+    const int64_t given = o->batch > 0 ? o->batch : standard > 0 ? standard : 1;
     const bool may_vary = o->batch == 0 && ftl_model_get_info(p->model)->batch_dim &&
                           (o->goal == FTL_GOAL_THROUGHPUT || o->goal == FTL_GOAL_ENERGY);
     int32_t n = 0;
     out[n++] = given;
-    for (int64_t b = given * 2; may_vary && n < 5; b *= 2) out[n++] = b;
+    for (int64_t b = given; may_vary && n < 5 && b <= INT32_MAX / 2;) out[n++] = b *= 2;
     return n;
 }
 
@@ -316,7 +319,9 @@ static int32_t list_threads(const planning *p, const machine *m, uint32_t *out)
 static ftl_status prepare_batch(ftl_prepared *out, const planning *p, int64_t batch)
 {
     ftl_session_options o = FTL_SESSION_OPTIONS_INIT;
-    o.batch = ftl_model_get_info(p->model)->batch_dim ? batch : 0;
+    /* A batch that was asked for and cannot be had is refused by ftl_prepare_dims(). */
+    const bool has_batch = ftl_model_get_info(p->model)->batch_dim || p->options->batch > 0;
+    o.batch = has_batch ? batch : 0;
     o.dims = p->options->dims;
     o.n_dims = p->options->n_dims;
     ftl_dim_value *dims = ftl_calloc((size_t)o.n_dims + 1, sizeof *dims);
@@ -358,7 +363,8 @@ static ftl_status try_machines(planning *p, const machine *machines, int32_t n_m
 
 double ftl_candidate_score(const ftl_candidate *c, ftl_goal goal)
 {
-    const double latency = c->is_measured ? c->measured.latency_s : c->predicted.latency_s;
+    const double seconds = c->is_measured ? c->measured.latency_s : c->predicted.latency_s;
+    const double latency = isnan(seconds) ? INFINITY : seconds; /* sorting needs an order */
     const double energy = c->is_measured && !isnan(c->measured.energy_j) ? c->measured.energy_j
                                                                          : c->predicted.energy_j;
     switch (goal) {
@@ -390,7 +396,7 @@ static int compare_ranked(const void *a, const void *b)
 void ftl_plan_rank(ftl_plan_box *box)
 {
     ranked rows[MOST_CANDIDATES];
-    ftl_candidate sorted[MOST_CANDIDATES];
+    ftl_candidate *sorted = box->spare;
     const int32_t n = box->plan.n_candidates;
     int32_t baseline = -1;
     for (int32_t i = 0; i < n; i++)
@@ -401,7 +407,9 @@ void ftl_plan_rank(ftl_plan_box *box)
         sorted[i] = box->candidates[rows[i].index];
         if (rows[i].index == box->plan.baseline) baseline = i;
     }
-    for (int32_t i = 0; i < n; i++) box->candidates[i] = sorted[i];
+    box->spare = box->candidates;
+    box->candidates = sorted;
+    box->plan.candidates = sorted;
     box->plan.baseline = baseline;
     box->plan.chosen = n > 0 && box->candidates[0].fits ? 0 : -1;
 }
@@ -460,7 +468,7 @@ static ftl_status describe_best(planning *p, const machine *machines, int32_t n_
 }
 
 /* "batch 4 would fit", into the reason of the first candidate, or nothing smaller. */
-static ftl_status suggest_smaller(planning *p, const machine *m)
+static ftl_status suggest_smaller(planning *p)
 {
     ftl_candidate *c = &p->box->candidates[0];
     int64_t batch = c->batch / 2;
@@ -473,16 +481,15 @@ static ftl_status suggest_smaller(planning *p, const machine *m)
         if (s == FTL_OK) s = ftl_prepared_memory(&prepared, &memory);
         ftl_prepared_deinit(&prepared);
         FTL_TRY(s);
-        if (memory.total_bytes + c->missing_bytes <= c->predicted.memory_bytes)
+        if (memory.total_bytes <= c->predicted.memory_bytes - c->missing_bytes)
             text = ftl_arena_printf(&p->box->arena, "%s; --batch %lld --threads 1 would fit",
                                     c->reason, (long long)batch);
     }
-    (void)m;
     if (!text)
-        text = ftl_arena_printf(&p->box->arena,
-                                "%s; the weights alone are too many: no smaller "
-                                "batch would fit",
-                                c->reason);
+        text = ftl_arena_printf(&p->box->arena, "%s; %s", c->reason,
+                                ftl_model_get_info(p->model)->batch_dim
+                                    ? "no smaller batch would fit"
+                                    : "the model's batch is fixed");
     if (!text) return no_memory();
     c->reason = text;
     return FTL_OK;
@@ -555,7 +562,7 @@ static ftl_status make_plan(planning *p)
     }
     if (s == FTL_OK && p->box->plan.chosen < 0 && p->box->plan.n_candidates > 0 &&
         p->box->candidates[0].missing_bytes > 0)
-        s = suggest_smaller(p, &machines[0]);
+        s = suggest_smaller(p);
     for (int32_t i = 0; owned && i < n; i++) ftl_profile_destroy(owned[i]);
     ftl_free(owned);
     ftl_free(machines);
@@ -577,13 +584,13 @@ ftl_status ftl_plan_create(ftl_plan **out, ftl_model *model, const ftl_plan_opti
     return FTL_OK;
 }
 
-ftl_session_options ftl_candidate_session(const ftl_candidate *candidate,
+ftl_session_options ftl_candidate_session(const ftl_candidate *candidate, const ftl_model *model,
                                           const ftl_plan_options *options)
 {
     ftl_session_options o = FTL_SESSION_OPTIONS_INIT;
     o.device = candidate->device;
     o.n_threads = candidate->n_threads;
-    o.batch = candidate->batch;
+    o.batch = ftl_model_get_info(model)->batch_dim ? candidate->batch : 0; /* 0: it is fixed */
     o.dims = options->dims;
     o.n_dims = options->n_dims;
     o.seed = options->seed;

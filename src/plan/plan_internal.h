@@ -17,6 +17,7 @@ typedef struct ftl_plan_box {
     ftl_plan plan;
     ftl_arena arena;           /* strings and arrays of the plan */
     ftl_candidate *candidates; /* the plan's, writable           */
+    ftl_candidate *spare;      /* as many: where they are sorted */
     ftl_plan_node *nodes;
     int32_t room;
     bool is_fit;
@@ -37,7 +38,7 @@ const char *ftl_goal_name(ftl_goal goal);
 ftl_status ftl_plan_list_nodes(ftl_plan_box *box, const ftl_graph *slice,
                                const ftl_rates *rates) FTL_MUST_USE;
 /* Session options of a candidate. */
-ftl_session_options ftl_candidate_session(const ftl_candidate *candidate,
+ftl_session_options ftl_candidate_session(const ftl_candidate *candidate, const ftl_model *model,
                                           const ftl_plan_options *options);
 
 #ifdef __cplusplus

@@ -2,23 +2,39 @@
 /* Plans as JSON, and back as far as a session needs. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "plan/plan_internal.h"
 
 static json_t *bytes(uint64_t value)
 {
-    return json_integer((json_int_t)value);
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+/* Names of files and of layers in them are any bytes, JSON is UTF-8: in a text that is not, every
+ * byte over 127 becomes "?". */
+static json_t *text(const char *any)
+{
+    json_t *string = json_string(any);
+    char *copy = string ? NULL : ftl_strdup(any);
+    if (!copy) return string;
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p > 127) *p = '?';
+    string = json_string(copy);
+    ftl_free(copy);
+    return string;
 }
 
 static json_t *predicted_json(const ftl_prediction *p)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s}", "latency_s",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "latency_s",
                      ftl_json_new_real(p->latency_s), "latency_low_s",
                      ftl_json_new_real(p->latency_low_s), "latency_high_s",
                      ftl_json_new_real(p->latency_high_s), "throughput_per_s",
                      ftl_json_new_real(p->throughput_per_s), "memory_bytes", bytes(p->memory_bytes),
-                     "energy_j", ftl_json_new_real(p->energy_j), "energy_source", p->energy_source,
-                     "method", p->method, "source", p->source, "limit", p->limit);
+                     "energy_j", ftl_json_new_real(p->energy_j), "energy_source",
+                     text(p->energy_source), "method", text(p->method), "source", text(p->source),
+                     "limit", text(p->limit));
 }
 
 static json_t *measured_json(const ftl_candidate *c)
@@ -36,10 +52,10 @@ static json_t *measured_json(const ftl_candidate *c)
 static json_t *candidate_json(const ftl_candidate *c)
 {
     json_t *reasons = json_array();
-    if (reasons && *c->reason) json_array_append_new(reasons, json_string(c->reason));
-    return json_pack("{s:s, s:[s], s:s, s:i, s:I, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "device",
-                     c->device, "devices", c->device, "machine", c->machine, "threads",
-                     (int)c->n_threads, "batch", (json_int_t)c->batch, "dtype", c->dtype, "layout",
+    if (reasons && *c->reason) json_array_append_new(reasons, text(c->reason));
+    return json_pack("{s:o, s:[o], s:o, s:I, s:I, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "device",
+                     text(c->device), "devices", text(c->device), "machine", text(c->machine), "threads",
+                     (json_int_t)c->n_threads, "batch", (json_int_t)c->batch, "dtype", c->dtype, "layout",
                      c->layout, "fits", (int)c->fits, "missing_bytes", bytes(c->missing_bytes),
                      "reasons", reasons, "predicted", predicted_json(&c->predicted), "measured",
                      measured_json(c));
@@ -47,7 +63,7 @@ static json_t *candidate_json(const ftl_candidate *c)
 
 static json_t *node_json(const ftl_plan_node *n)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "op", n->op, "name", n->name, "flops",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "op", n->op, "name", text(n->name), "flops",
                      ftl_json_new_real(n->flops), "bytes", ftl_json_new_real(n->bytes),
                      "predicted_s", ftl_json_new_real(n->predicted_s), "measured_s",
                      n->measured_s > 0 ? ftl_json_new_real(n->measured_s) : json_null());
@@ -58,33 +74,40 @@ static json_t *index_json(int32_t index)
     return index >= 0 ? json_integer(index) : json_null();
 }
 
+/* Appends; what could not be made or added is noted in *is_whole. */
+static void append(json_t *array, json_t *item, bool *is_whole)
+{
+    if (!item || json_array_append_new(array, item) != 0) *is_whole = false;
+}
+
 /* The whole object; NULL when memory is used up. */
 static json_t *plan_object(const ftl_plan *plan)
 {
     const bool is_fit = ((const ftl_plan_box *)plan)->is_fit;
     json_t *candidates = json_array(), *passed = json_array(), *nodes = json_array();
+    bool is_whole = true;
     for (int32_t i = 0; i < plan->n_candidates; i++)
-        json_array_append_new(candidates, candidate_json(&plan->candidates[i]));
+        append(candidates, candidate_json(&plan->candidates[i]), &is_whole);
     for (int32_t i = 0; i < plan->n_passed_over; i++)
-        json_array_append_new(passed, json_pack("{s:s, s:s}", "device", plan->passed_over[i].device,
-                                                "why", plan->passed_over[i].why));
+        append(passed,
+               json_pack("{s:o, s:o}", "device", text(plan->passed_over[i].device), "why",
+                         text(plan->passed_over[i].why)),
+               &is_whole);
     for (int32_t i = 0; i < plan->n_nodes; i++)
-        json_array_append_new(nodes, node_json(&plan->nodes[i]));
+        append(nodes, node_json(&plan->nodes[i]), &is_whole);
     json_t *root = json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
-        is_fit ? "fettle.fit/1" : "fettle.plan/1", "model", plan->model, "weights",
+        "{s:s, s:o, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "schema",
+        is_fit ? "fettle.fit/1" : "fettle.plan/1", "model", text(plan->model), "weights",
         plan->has_weights ? "file" : "random", "for", ftl_goal_name(plan->goal), "n_weights",
         (json_int_t)plan->n_weights, "flops", ftl_json_new_real(plan->flops), "candidates",
         candidates, "chosen", index_json(plan->chosen), "baseline", index_json(plan->baseline),
         "gain", plan->gain > 0 ? ftl_json_new_real(plan->gain) : json_null(), "output_error",
         plan->output_error >= 0 ? ftl_json_new_real(plan->output_error) : json_null(),
         "passed_over", passed, "nodes", nodes);
-    if (!root) {
-        json_decref(candidates);
-        json_decref(passed);
-        json_decref(nodes);
-    }
-    return root;
+    /* json_pack() takes its arguments over even where it fails. */
+    if (is_whole) return root;
+    json_decref(root);
+    return NULL;
 }
 
 ftl_status ftl_plan_json(char **out, const ftl_plan *plan)

@@ -247,7 +247,7 @@ size_t ftl_profile_check_floor(ftl_profile *profile)
     profile->why_faults[0] = 0;
     if (n > 0)
         snprintf(profile->why_faults, sizeof profile->why_faults,
-                 "%zu figure%s faster than physics allows: a fault of the measurement, not used", n,
+                 "%zu figure%s impossible, faster than physics allows: not used", n,
                  n == 1 ? " is" : "s are");
     return n;
 }

@@ -14,6 +14,7 @@ static const double least_s = 0.015, most_s = 0.6; /* for one row */
 typedef struct group {
     size_t first, n;      /* rows of the caller's list           */
     double before, after; /* reference                           */
+    double took_s;
 } group;
 
 typedef struct loop {
@@ -82,7 +83,7 @@ static void tell(const loop *l, size_t row)
     l->runner->progress(l->runner->user, share > time || time > 1 ? share : time, what);
 }
 
-static ftl_status measure_group(loop *l, group *g, bool is_again, double *took_s)
+static ftl_status measure_group(loop *l, group *g, bool is_again)
 {
     const double start = passed_s(l);
     size_t done = 0;
@@ -93,13 +94,13 @@ static ftl_status measure_group(loop *l, group *g, bool is_again, double *took_s
                             is_again));
     }
     g->n = done;
-    *took_s = passed_s(l) - start;
+    g->took_s = passed_s(l) - start;
     return look(l, &g->after);
 }
 
 static ftl_status run_groups(loop *l)
 {
-    double before, took;
+    double before;
     FTL_TRY(look(l, &before));
     for (size_t first = 0; first < l->n_rows && (l->n_groups == 0 || passed_s(l) < l->budget_s);
          first += FTL_LOOP_GROUP) {
@@ -108,13 +109,21 @@ static ftl_status run_groups(loop *l)
         *g = (group){ .first = first,
                       .n = left < FTL_LOOP_GROUP ? left : FTL_LOOP_GROUP,
                       .before = before };
-        FTL_TRY(measure_group(l, g, false, &took));
-        if (is_disturbed(l, g) && passed_s(l) + took < l->budget_s * overtime) {
-            FTL_TRY(look(l, &g->before)); /* it may be over by now */
-            FTL_TRY(measure_group(l, g, true, &took));
-        }
+        FTL_TRY(measure_group(l, g, false));
         before = g->after;
         l->n_groups++;
+    }
+    return FTL_OK;
+}
+
+/* Second looks come last, so that a busy machine shortens none of the list. */
+static ftl_status repeat_disturbed(loop *l)
+{
+    for (size_t i = 0; i < l->n_groups; i++) {
+        group *g = &l->groups[i];
+        if (!is_disturbed(l, g) || passed_s(l) + g->took_s > l->budget_s * overtime) continue;
+        FTL_TRY(look(l, &g->before));
+        FTL_TRY(measure_group(l, g, true));
     }
     return FTL_OK;
 }
@@ -175,6 +184,7 @@ ftl_status ftl_profile_loop(ftl_profile *profile, const ftl_profile_runner *runn
     l.groups = ftl_calloc(n / FTL_LOOP_GROUP + 1, sizeof *l.groups);
     if (!l.groups) return ftl_fail(FTL_ENOMEM, "no memory to measure %zu figures", n);
     ftl_status s = run_groups(&l);
+    if (s == FTL_OK) s = repeat_disturbed(&l);
     if (s == FTL_OK) s = look_again(&l);
     if (s == FTL_OK) mark_disturbed(&l);
     ftl_free(l.groups);

@@ -26,7 +26,8 @@ enum { FTL_LOOP_GROUP = 8 }; /* rows between two looks at the reference */
 
 /* Measures rows[n] in order and puts them into the profile; what stands behind the end of the
  * budget is left out.  A group of rows is disturbed when the reference before or after it is 10 %
- * below the best one: it is measured again once, and marked if that does not help. */
+ * below the best one: it is measured again once after the others, for up to a quarter of the budget
+ * more, and marked if that does not help. */
 ftl_status ftl_profile_loop(ftl_profile *profile, const ftl_profile_runner *runner,
                             const ftl_profile_row *rows, size_t n, double seconds) FTL_MUST_USE;
 

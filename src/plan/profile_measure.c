@@ -262,7 +262,7 @@ static void add_basics(list *l, bool is_quick)
         add(l, FTL_PROFILE_FORK, l->threads, "", NULL);
         add(l, FTL_PROFILE_BARRIER, l->threads, "", NULL);
     }
-    for (int i = n - 1; i >= 0; i--) add_level(l, FTL_PROFILE_COPY, &levels[i]);
+    add_level(l, FTL_PROFILE_COPY, &levels[n - 1]);
 }
 
 /* The rest of what `fettle bench` shows. */
@@ -271,6 +271,7 @@ static void add_details(list *l, bool is_quick)
     level levels[4];
     const int n = find_levels(levels, is_quick, l->threads);
     if (l->threads > 1) add(l, FTL_PROFILE_WAKE, l->threads, "", NULL);
+    for (int i = n - 2; i >= 0; i--) add_level(l, FTL_PROFILE_COPY, &levels[i]);
     if (is_quick) {
         add_level(l, FTL_PROFILE_LATENCY, &levels[0]);
         add_level(l, FTL_PROFILE_LATENCY, &levels[n - 1]);

@@ -16,8 +16,8 @@ typedef ftl_status (*ftl_pick_note)(void *arg, const char *device, const char *w
 enum { FTL_PICK_NAME = 256 };
 
 /* "cpu", "pjrt:PATH"; "a,b": the first that opens; "auto": the first backend that has a real
- * device; NULL: "cpu".  name (room for FTL_PICK_NAME) gets the spelling that was opened.  note may be
- * NULL: then whoever falls back says so in the log.  FTL_ENOTFOUND: none opens. */
+ * device; NULL: "cpu".  name (room for FTL_PICK_NAME) gets the spelling that was opened.  note
+ * may be NULL: then whoever falls back says so in the log.  FTL_ENOTFOUND: none opens. */
 ftl_status ftl_pick_device(ftl_device **out, char *name, const char *asked, ftl_pick_note note,
                            void *arg) FTL_MUST_USE;
 

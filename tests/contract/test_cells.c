@@ -74,8 +74,8 @@ static void wrong_spellings_are_answered(void **unused)
     assert_fails(FTL_ENOTFOUND, ftl_device_open_name(&device, "nope", NULL));
     assert_null(device);
     assert_non_null(strstr(ftl_error_text(), "cpu"));
-    assert_fails(FTL_ENOTFOUND, ftl_device_open_name(&device, "a name longer than any backend has:0",
-                                                     NULL));
+    assert_fails(FTL_ENOTFOUND,
+                 ftl_device_open_name(&device, "a name longer than any backend has:0", NULL));
     snprintf(text, sizeof text, "%s:", contract_name);
     assert_fails(FTL_EINVAL, ftl_device_open_name(&device, text, NULL));
     const bool needs_path = contract_is("pjrt");
@@ -140,9 +140,9 @@ static void every_type_and_rank_makes_the_round_trip(void **unused)
 {
     (void)unused;
     static const ftl_tensor_desc shapes[] = {
-        { 0, 0, { 0 } },       { 0, 1, { 1 } },          { 0, 1, { 1021 } },
-        { 0, 2, { 7, 33 } },   { 0, 4, { 2, 3, 5, 17 } }, { 0, 8, { 2, 1, 3, 1, 2, 2, 1, 5 } },
-        { 0, 1, { 0 } },       { 0, 3, { 4, 0, 5 } },     { 0, 8, { 1, 1, 1, 1, 1, 1, 1, 0 } },
+        { 0, 0, { 0 } },        { 0, 1, { 1 } },           { 0, 1, { 1021 } },
+        { 0, 2, { 7, 33 } },    { 0, 4, { 2, 3, 5, 17 } }, { 0, 8, { 2, 1, 3, 1, 2, 2, 1, 5 } },
+        { 0, 1, { 0 } },        { 0, 3, { 4, 0, 5 } },     { 0, 8, { 1, 1, 1, 1, 1, 1, 1, 0 } },
         { 0, 2, { 257, 513 } },
     };
     ftl_queue *queue = queue_of(contract_device);
@@ -179,8 +179,9 @@ static void tensors_that_cannot_be_are_refused(void **unused)
     (void)unused;
     const int64_t huge = INT64_MAX / 2; /* elements that int64_t counts, bytes it does not */
     const ftl_tensor_desc wrong[] = {
-        { FTL_DTYPE_NONE, 1, { 4 } },  { (ftl_dtype)99, 1, { 4 } },     { FTL_DTYPE_F32, 9, { 1 } },
-        { FTL_DTYPE_F32, -1, { 1 } },  { FTL_DTYPE_F32, 1, { -1 } },    { FTL_DTYPE_F32, 1, { huge } },
+        { FTL_DTYPE_NONE, 1, { 4 } },     { (ftl_dtype)99, 1, { 4 } },
+        { FTL_DTYPE_F32, 9, { 1 } },      { FTL_DTYPE_F32, -1, { 1 } },
+        { FTL_DTYPE_F32, 1, { -1 } },     { FTL_DTYPE_F32, 1, { huge } },
         { FTL_DTYPE_U8, 2, { huge, 8 } },
     };
     ftl_buffer *cell;
@@ -263,7 +264,8 @@ static void host_memory_is_wrapped_or_refused(void **unused)
 
 /* ---- copies -------------------------------------------------------------------------------- */
 
-static void copy_between(ftl_device *from_device, ftl_device *to_device, const ftl_tensor_desc *desc)
+static void copy_between(ftl_device *from_device, ftl_device *to_device,
+                         const ftl_tensor_desc *desc)
 {
     ftl_queue *from_queue = queue_of(from_device), *to_queue = queue_of(to_device);
     ftl_buffer *from = cell_of(from_device, *desc), *to = cell_of(to_device, *desc);

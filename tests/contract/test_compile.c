@@ -92,8 +92,7 @@ static void illegal_nodes_are_refused_by_name(void **unused)
         ftl_program *program = (ftl_program *)g;
         if (name) {
             n_illegal++;
-            assert_fails(FTL_EUNSUPPORTED,
-                         ftl_program_compile(&program, contract_device, g, NULL));
+            assert_fails(FTL_EUNSUPPORTED, ftl_program_compile(&program, contract_device, g, NULL));
             assert_null(program);
             assert_non_null(strstr(ftl_error_text(), name));
         } else {

@@ -48,12 +48,15 @@ static void every_call_fails_with_every_code(void **unused)
     static const struct {
         const char *name;
         int n; /* how often do_everything() makes the call */
-    } calls[] = { { "buffer_create", 3 }, { "upload", 2 }, { "download", 2 }, { "compile", 1 },
-                  { "run", 1 } };
+    } calls[] = {
+        { "buffer_create", 3 }, { "upload", 2 }, { "download", 2 }, { "compile", 1 }, { "run", 1 }
+    };
     static const struct {
         const char *name;
         ftl_status code;
-    } codes[] = { { "enomem", FTL_ENOMEM }, { "eio", FTL_EIO }, { "elost", FTL_ELOST },
+    } codes[] = { { "enomem", FTL_ENOMEM },
+                  { "eio", FTL_EIO },
+                  { "elost", FTL_ELOST },
                   { "etimeout", FTL_ETIMEOUT } };
     if (!contract_is("fake")) return; /* no other backend takes scripts */
     ftl_graph *g = accumulator();
@@ -81,8 +84,8 @@ static void every_call_fails_with_every_code(void **unused)
 static void wrong_scripts_are_refused(void **unused)
 {
     (void)unused;
-    static const char *const wrong[] = { "nonsense", "run@1=what", "walk@1=eio", "run@=eio",
-                                         "only=add+nothing", "run@1" };
+    static const char *const wrong[] = { "nonsense", "run@1=what",       "walk@1=eio",
+                                         "run@=eio", "only=add+nothing", "run@1" };
     if (!contract_is("fake")) return;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const ftl_device_options o = { .struct_size = sizeof o, .script = wrong[i] };
@@ -213,8 +216,7 @@ static void every_failing_allocation_is_a_status(void **unused)
                             ftl_error_place());
             assert_true(s == FTL_OK || s == FTL_ENOMEM);
             n_failed += s != FTL_OK;
-            if (ftl_alloc_live() != live)
-                print_error("request %d of %d leaks\n", (int)nth, (int)n);
+            if (ftl_alloc_live() != live) print_error("request %d of %d leaks\n", (int)nth, (int)n);
             assert_int_equal(ftl_alloc_live(), live);
         }
     print_message("# %d of %d failing requests made the job fail\n", n_failed, 2 * (int)n);

@@ -301,8 +301,9 @@ static void outputs_may_be_anything_and_the_same(void **unused)
     ftl_attr flat = blank();
     flat.shape.rank = 1;
     flat.shape.dim[0] = N;
-    const int32_t tensors[OUTPUTS] = { sum, sum, x, w, c, FTL_ADD(g, reshape, &flat, x),
-                                       FTL_ADD(g, reshape, &flat, sum), c };
+    const int32_t tensors[OUTPUTS] = {
+        sum, sum, x, w, c, FTL_ADD(g, reshape, &flat, x), FTL_ADD(g, reshape, &flat, sum), c
+    };
     for (int i = 0; i < OUTPUTS; i++) {
         char name[16];
         snprintf(name, sizeof name, "y%d", i);
@@ -367,7 +368,8 @@ static void state_is_new_afterwards_and_old_before(void **unused)
     const int32_t next = FTL_ADD(g, add, NULL, s, x);
     ftl_graph_output(g, "old", s);
     ftl_graph_output_state(g, s, next);
-    ftl_graph_output(g, "ten", FTL_ADD(g, mul, NULL, s, ftl_graph_const_scalar(g, FTL_DTYPE_F32, 10)));
+    ftl_graph_output(g, "ten",
+                     FTL_ADD(g, mul, NULL, s, ftl_graph_const_scalar(g, FTL_DTYPE_F32, 10)));
     ftl_graph_output(g, "new", next);
     rig_init(&r, contract_device, g, 0);
     float in[N], state[N] = { 0 }, got[N];
@@ -652,7 +654,9 @@ static void packed_weights_give_the_results_of_row_major_ones(void **unused)
     rig_init(&packed, contract_device, g, 2);
     rig_init(&plain, contract_device, g, 2);
     ftl_program_destroy(plain.program);
-    const ftl_compile_options o = { .struct_size = sizeof o, .n_threads = 2, .weight_layout = rows };
+    const ftl_compile_options o = { .struct_size = sizeof o,
+                                    .n_threads = 2,
+                                    .weight_layout = rows };
     assert_ok(ftl_program_compile(&plain.program, contract_device, plain.legal, &o));
     ftl_program_info info;
     assert_ok(ftl_program_get_info(plain.program, &info));
@@ -680,8 +684,8 @@ static void packed_weights_give_the_results_of_row_major_ones(void **unused)
         refuse_cell(&packed, &packed.in[i], plain.in[i], "layout");
         assert_fails(FTL_EINVAL, ftl_buffer_upload(packed.queue, packed.in[i], i == 1 ? d->w : d->v,
                                                    packed.in[i]->bytes));
-        assert_fails(FTL_EINVAL, ftl_buffer_copy(plain.queue, plain.in[i], packed.queue,
-                                                 packed.in[i]));
+        assert_fails(FTL_EINVAL,
+                     ftl_buffer_copy(plain.queue, plain.in[i], packed.queue, packed.in[i]));
     }
     free(d);
     ftl_graph_destroy(g);
@@ -784,6 +788,38 @@ static void events_end_and_may_be_dropped(void **unused)
     rig_deinit(&r);
 }
 
+/* ---- extension "profile" ------------------------------------------------------------------- */
+
+static void a_timed_run_is_a_run(void **unused)
+{
+    (void)unused;
+    const ftl_profile_extension *profile = ftl_device_extension(contract_device, "profile");
+    if (!profile) return; /* backends are free to leave it out */
+    rig r;
+    ftl_graph *g = net();
+    net_data *d = net_create(g);
+    rig_init(&r, contract_device, g, 2);
+    net_put(&r, d);
+    const ftl_run_args args = rig_args(&r);
+    const int32_t n_nodes = ftl_graph_get_view(r.legal)->n_nodes;
+    double *seconds = calloc((size_t)n_nodes, sizeof *seconds), sum = 0;
+    assert_non_null(seconds);
+    for (int32_t n = 0; n < n_nodes; n++) seconds[n] = -1;
+    assert_ok(profile->run_timed(r.program, r.queue, &args, seconds));
+    for (int32_t n = 0; n < n_nodes; n++) {
+        assert_true(seconds[n] >= 0 && seconds[n] < 60);
+        sum += seconds[n];
+    }
+    assert_true(sum > 0);
+    float got[NET_Y];
+    rig_get(&r, 0, got);
+    ftl_test_assert_close_f32(got, d->want, NET_Y, 1e-5, "timed run");
+    free(seconds);
+    free(d);
+    ftl_graph_destroy(g);
+    rig_deinit(&r);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -807,6 +843,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_layouts_are_refused),
         cmocka_unit_test(wrapped_cells_are_run_inputs),
         cmocka_unit_test(events_end_and_may_be_dropped),
+        cmocka_unit_test(a_timed_run_is_a_run),
     };
     return contract_main(argc, argv, tests, sizeof tests / sizeof tests[0]);
 }

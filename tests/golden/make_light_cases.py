@@ -76,17 +76,18 @@ def randomise(model, seed):
         graph.node.pop()
 
 
-def set_batch(model, batch):
+def free_batch(model):
+    """The batch becomes the named dim N."""
     graph = model.graph
-    graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
     rank = len(graph.output[0].type.tensor_type.shape.dim)
     graph.output[0].CopyFrom(helper.make_tensor_value_info(graph.output[0].name, onnx.TensorProto.FLOAT,
                                                            [None] * rank))
-    for t in graph.initializer:     # reshapes that fix the batch at 1
+    for t in graph.initializer:     # reshapes that fix the batch at 1: 0 copies it
         value = numpy_helper.to_array(t)
         if value.dtype == np.int64 and value.ndim == 1 and value.size > 1 and value[0] == 1:
             value = value.copy()
-            value[0] = batch
+            value[0] = 0
             t.CopyFrom(numpy_helper.from_array(value, t.name))
 
 
@@ -125,15 +126,14 @@ def write(writer, data, network, seed, batch):
     writer.case(network, opset, source.name, {name: (np.arange(n) / n).astype(np.float32).reshape(shape)},
                 {model.graph.output[0].name: numpy_helper.to_array(want)})
     randomise(model, seed)
+    free_batch(model)
+    onnx.checker.check_model(model)
+    file = f"{network}_random.onnx"
+    onnx.save(model, writer.folder / file)
+    session = ort.InferenceSession(writer.folder / file, providers=["CPUExecutionProvider"])
+    outputs = [o.name for o in model.graph.output]
     for size in (1, batch):
-        set_batch(model, size)
-        onnx.checker.check_model(model)
-        file = f"{network}_random_{size}.onnx"
-        onnx.save(model, writer.folder / file)
-        name, shape = input_of(model)
-        fed = {name: np.random.default_rng([seed, size]).standard_normal(shape).astype(np.float32)}
-        session = ort.InferenceSession(writer.folder / file, providers=["CPUExecutionProvider"])
-        outputs = [o.name for o in model.graph.output]
+        fed = {name: np.random.default_rng([seed, size]).standard_normal([size, *shape[1:]]).astype(np.float32)}
         writer.case(f"{network}_random_{size}", opset, file, fed, dict(zip(outputs, session.run(outputs, fed))))
 
 

@@ -70,6 +70,7 @@ static ftl_status cpu_open(ftl_device **out, const ftl_device_options *options)
         d->n_cores = (uint32_t)topology->n_usable_cores;
         if (d->n_cores > topology->usable_cpus) d->n_cores = topology->usable_cpus;
         if (d->n_cores < 1) d->n_cores = 1;
+        if (d->n_cores > FTL_POOL_MAX_THREADS) d->n_cores = FTL_POOL_MAX_THREADS;
     }
     ftl_topology_destroy(topology);
     if (s == FTL_OK && !pick_kernels(d)) s = ftl_fail(FTL_EINTERNAL, "no portable matrix kernel");

@@ -189,9 +189,7 @@ static ftl_status set_up(bench *b)
     b->slots_bytes = (size_t)b->n_threads * sizeof(slot);
     b->slots = ftl_pages_alloc(b->slots_bytes);
     b->data = b->slots ? ftl_pages_alloc(b->data_bytes) : NULL;
-    if (!b->data)
-        return ftl_fail(FTL_ENOMEM, "no %llu bytes for a measurement",
-                        (unsigned long long)j->bytes);
+    if (!b->data) return ftl_fail(FTL_ENOMEM, "no %zu bytes for a measurement", b->data_bytes);
     if (j->what == FTL_BENCH_LATENCY) make_chain(b);
     else ftl_pool_run(b->pool, fill_task, b);
     return FTL_OK;

@@ -3,6 +3,7 @@
  * with the weight's own shape that is all that the packing needs. */
 #include "backend/cpu/conv.h"
 #include "backend/cpu/cpu_program.h"
+#include "base/alloc.h"
 
 static ftl_conv2d_shape conv_shape(int32_t layout, const ftl_tensor_desc *w)
 {
@@ -28,6 +29,12 @@ ftl_status ftl_cpu_layout_bytes(const cpu_device *device, int32_t layout,
     const int32_t kind = layout & ((1 << CPU_LAYOUT_SHIFT) - 1);
     if (kind == CPU_LAYOUT_ROWS) return ftl_desc_bytes(desc, bytes);
     int64_t floats = -1;
+    /* Panels round the rows of each group up to a tile: the tile times the elements bounds them. */
+    size_t most;
+    FTL_TRY(ftl_desc_bytes(desc, bytes));
+    if (!ftl_mul_size(*bytes, (size_t)(device->gemm.tile_m + device->gemm.tile_n), &most) ||
+        most > PTRDIFF_MAX)
+        return ftl_fail(FTL_ENOMEM, "a weight of %zu bytes cannot be packed", *bytes);
     if (kind == CPU_LAYOUT_LINEAR && desc->rank == 2)
         floats = ftl_gemm_f32_packed_floats(desc->dim[0], desc->dim[1], device->gemm.tile_n);
     const ftl_conv2d_shape shape = kind == CPU_LAYOUT_CONV && desc->rank == 4

@@ -43,9 +43,16 @@ ftl_status ftl_cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn r
         p->steps = steps;
         p->step_room = room;
     }
-    const size_t scratch = (scratch_bytes + LINE - 1) / LINE * LINE;
-    const size_t shared = (shared_bytes + LINE - 1) / LINE * LINE;
     const int32_t index = (int32_t)(node - c->view->nodes);
+    size_t scratch, shared, all;
+    if (!ftl_add_size(scratch_bytes, LINE - 1, &scratch) ||
+        !ftl_add_size(shared_bytes, LINE - 1, &shared) ||
+        !ftl_mul_size(scratch / LINE * LINE, p->n_threads, &all) ||
+        !ftl_add_size(all, shared / LINE * LINE, &all))
+        return ftl_fail(FTL_ENOMEM, "%s %s needs more scratch than memory can address",
+                        ftl_op_get_info(node->op)->name, node->name);
+    scratch = scratch / LINE * LINE;
+    shared = shared / LINE * LINE;
     p->steps[p->n_steps++] = (cpu_step){ .run = run,
                                          .n_chunks = n_chunks < 1 ? 1 : n_chunks,
                                          .graph = c->graph,
@@ -54,8 +61,7 @@ ftl_status ftl_cpu_add_step(cpu_compile *c, const ftl_node *node, cpu_chunk_fn r
                                          .node_index = index,
                                          .shared_bytes = shared,
                                          .scratch_bytes = scratch };
-    if (shared + scratch * p->n_threads > c->node_scratch[index])
-        c->node_scratch[index] = shared + scratch * p->n_threads;
+    if (all > c->node_scratch[index]) c->node_scratch[index] = all;
     return FTL_OK;
 }
 
@@ -100,23 +106,28 @@ void ftl_cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t
 static void choose_layouts(cpu_compile *c)
 {
     const ftl_graph_view *v = c->view;
-    for (int32_t s = 0; s < v->n_sources; s++) {
-        if (v->tensors[v->sources[s]].kind != FTL_TENSOR_WEIGHT) continue;
-        int32_t agreed = -1;
-        for (int32_t n = 0; n < v->n_nodes; n++) {
-            const cpu_op *op = ftl_cpu_op_get(v->nodes[n].op);
-            for (int32_t i = 0; i < v->nodes[n].n_in; i++) {
-                if (v->nodes[n].in[i] != v->sources[s]) continue;
-                const bool packs = op && op->layout && has_kernel(c->graph, &v->nodes[n]);
-                const int32_t wanted = packs ? op->layout(c->graph, &v->nodes[n], i) : 0;
-                agreed = agreed < 0 || agreed == wanted ? wanted : 0;
-            }
+    int32_t *layout = c->program->layout;
+    for (int32_t s = 0; s < v->n_sources; s++) layout[s] = -1;
+    for (int32_t n = 0; n < v->n_nodes; n++) {
+        const ftl_node *node = &v->nodes[n];
+        const cpu_op *op = ftl_cpu_op_get(node->op);
+        const bool packs = op && op->layout && has_kernel(c->graph, node);
+        for (int32_t i = 0; i < node->n_in; i++) {
+            const int32_t s = ftl_graph_source_index(c->graph, node->in[i]);
+            if (s < 0) continue;
+            const int32_t wanted = packs ? op->layout(c->graph, node, i) : 0;
+            layout[s] = layout[s] < 0 || layout[s] == wanted ? wanted : 0;
         }
-        for (int32_t o = 0; o < v->n_outputs; o++)
-            if (v->outputs[o].tensor == v->sources[s]) agreed = 0;
+    }
+    for (int32_t o = 0; o < v->n_outputs; o++) {
+        const int32_t s = ftl_graph_source_index(c->graph, v->outputs[o].tensor);
+        if (s >= 0) layout[s] = 0;
+    }
+    for (int32_t s = 0; s < v->n_sources; s++) {
         /* Row-major is always read; device.h refuses any other wish that is not ours. */
-        if (c->wanted_layout && c->wanted_layout[s] == 0) agreed = 0;
-        c->program->layout[s] = agreed > 0 ? agreed : 0;
+        const bool is_fixed = c->wanted_layout && c->wanted_layout[s] == 0;
+        const bool is_weight = v->tensors[v->sources[s]].kind == FTL_TENSOR_WEIGHT;
+        if (!is_weight || is_fixed || layout[s] < 0) layout[s] = 0;
     }
 }
 
@@ -200,7 +211,10 @@ static ftl_status build_program(cpu_device *d, cpu_program *p, const int32_t *wa
     p->flops = cost.flops;
     p->bytes = cost.bytes_read + cost.bytes_written;
     p->table_offset = p->plan.workspace_bytes;
-    p->workspace_bytes = p->table_offset + (size_t)c.view->n_tensors * sizeof(void *) + LINE;
+    const size_t table = (size_t)c.view->n_tensors * sizeof(void *) + LINE;
+    if (!ftl_add_size(p->table_offset, table, &p->workspace_bytes) ||
+        p->workspace_bytes > PTRDIFF_MAX)
+        return ftl_fail(FTL_ENOMEM, "a workspace that is more than memory can address");
     return FTL_OK;
 }
 
@@ -219,6 +233,9 @@ ftl_status ftl_cpu_compile_slice(ftl_program **out, ftl_device *device, const ft
 {
     cpu_device *d = (cpu_device *)device;
     *out = NULL;
+    if (options->n_threads > FTL_POOL_MAX_THREADS)
+        return ftl_fail(FTL_EINVAL, "%u threads are more than %d", options->n_threads,
+                        FTL_POOL_MAX_THREADS);
     for (int32_t n = 0; n < ftl_graph_get_view(slice)->n_nodes; n++)
         FTL_TRY(ftl_cpu_supports(device, slice, n));
     cpu_program *p = ftl_calloc(1, sizeof *p);

@@ -145,11 +145,29 @@ static ftl_status prepare_conv(cpu_compile *c, const ftl_node *node)
                             a->packed_bytes);
 }
 
+/* The window holds padding and the reach of dilated taps, which no tensor stands for: a file can
+ * make it larger than any number.  Such a node is the evaluator's, which has no window. */
+static bool has_sane_window(const ftl_tensor_desc *w, const ftl_tensor_desc *y,
+                            const ftl_attr_conv *t)
+{
+    static const double most_floats = 1e12; /* x 4 bytes x all threads still fit 63 bits */
+    double floats = (double)w->dim[1] + 1;
+    for (int i = 0; i < 2; i++) {
+        const double taps = (double)w->dim[2 + i], stride = t->stride[i];
+        floats *= (taps < stride ? taps : stride) *
+                  ((double)y->dim[2 + i] + (taps - 1) * t->dilation[i] / stride);
+    }
+    return floats < most_floats;
+}
+
 static bool can_conv(const ftl_graph *graph, const ftl_node *node)
 {
     const ftl_attr_conv *t = &node->attr.conv;
     return ftl_graph_peek_desc(graph, node->in[0])->dtype == FTL_DTYPE_F32 &&
-           ftl_cpu_epilogue_act(&t->act) != FTL_EPILOGUE_N;
+           ftl_cpu_epilogue_act(&t->act) != FTL_EPILOGUE_N &&
+           t->groups <= INT32_MAX >> CPU_LAYOUT_SHIFT &&
+           has_sane_window(ftl_graph_peek_desc(graph, node->in[1]),
+                           ftl_graph_peek_desc(graph, node->out[0]), t);
 }
 
 static int32_t layout_conv(const ftl_graph *graph, const ftl_node *node, int32_t i)

@@ -12,6 +12,7 @@ static const double unit_operations = 4096;
 typedef struct move_args {
     int64_t n_chunks;
     size_t out_offset; /* bytes: where a part of a concatenation begins */
+    bool is_piece;     /* of a concatenation: one run of bytes in the output */
     int32_t input;
     ftl_move move;
 } move_args;
@@ -22,7 +23,7 @@ static void run_move(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch
     const move_args *a = s->args;
     const char *in = cpu_in(s, r, a->input);
     char *out = cpu_out(s, r, 0);
-    if (s->node->op == FTL_OP_concat && in == out + a->out_offset) return; /* lies there already */
+    if (a->is_piece && in == out + a->out_offset) return; /* lies there already */
     int64_t begin, end;
     ftl_cpu_chunk_range(a->move.n_units, a->n_chunks, chunk, &begin, &end);
     k_move(&a->move, out, in, begin, end);
@@ -53,16 +54,16 @@ static ftl_status prepare_concat(cpu_compile *c, const ftl_node *node)
 {
     const ftl_tensor_desc *out = ftl_cpu_desc(c, node->out[0]);
     const int32_t axis = node->attr.axis.axis;
-    const bool is_whole = ftl_desc_span(out, 0, axis) == 1; /* each input is one piece of it */
+    const bool is_whole = ftl_desc_span(out, 0, axis) == 1; /* each input is one run of bytes */
     int64_t start = 0;
     for (int32_t i = 0; i < node->n_in; i++) {
         move_args *a = ftl_cpu_args(c, sizeof *a);
         if (!a) return FTL_ENOMEM;
         const ftl_tensor_desc *in = ftl_cpu_desc(c, node->in[i]);
         a->input = i;
-        a->out_offset = is_whole ? (size_t)(start * ftl_desc_span(out, axis + 1, out->rank)) *
-                                       ftl_dtype_bytes(out->dtype)
-                                 : SIZE_MAX / 2;
+        a->is_piece = is_whole;
+        a->out_offset = (size_t)(start * ftl_desc_span(out, axis + 1, out->rank)) *
+                        ftl_dtype_bytes(out->dtype);
         ftl_move_concat(&a->move, out, in, axis, start);
         FTL_TRY(add_move(c, node, a));
         start += in->dim[axis];

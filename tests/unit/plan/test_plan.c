@@ -171,8 +171,8 @@ static void a_saved_plan_says_what_to_run(void **s)
     assert_fails(FTL_ENOTFOUND, ftl_plan_load(&saved, "/nonexistent/plan.json"));
 }
 
-/* From a data sheet: reading a profile goes through jansson 2.14, whose lexer writes past its buffer
- * when it cannot grow it. */
+/* From a data sheet: reading a profile goes through jansson 2.14, whose lexer writes past its
+ * buffer when it cannot grow it. */
 static void every_failing_allocation_is_reported(void **s)
 {
     (void)s;

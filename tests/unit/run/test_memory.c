@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory that a session says it needs beside what the process really takes.
- *     test_memory PRESET[:THREADS[:BATCH]]...        the presets of the program's arguments
+ *     test_memory MODEL[:THREADS[:BATCH]]...        a preset's name without @, or a path with a /
  * Each case runs in a child of its own, whose peak is VmHWM less VmRSS before the model is opened.
  * Allowed: 2 %, or 20 MiB where that is more. */
 #include <inttypes.h>
@@ -57,10 +57,11 @@ static double mib(uint64_t bytes)
 /* true: within the promise. */
 static bool check_case(const char *spelling)
 {
-    char name[64] = "@";
+    char text[512] = "@";
     unsigned threads = 1;
     long long batch = 0;
-    if (sscanf(spelling, "%60[^:]:%u:%lld", name + 1, &threads, &batch) < 1) return false;
+    if (sscanf(spelling, "%500[^:]:%u:%lld", text + 1, &threads, &batch) < 1) return false;
+    const char *name = strchr(spelling, '/') ? text + 1 : text;
     int ends[2];
     outcome o;
     if (pipe(ends) != 0) return false;
@@ -81,12 +82,12 @@ static bool check_case(const char *spelling)
     }
     const double off = mib(o.memory.total_bytes) - mib(o.peak_bytes);
     const double allowed = fmax(20, 0.02 * mib(o.peak_bytes));
-    printf("# %s: predicted %.1f MiB, peak %.1f MiB, off %+.1f MiB (%+.1f %%), allowed %.1f; weights "
-           "%.1f, io %.1f, workspace %.1f, overhead %.1f, load extra %.1f\n",
-           spelling, mib(o.memory.total_bytes), mib(o.peak_bytes), off,
-           100 * off / mib(o.peak_bytes), allowed, mib(o.memory.weights_bytes),
-           mib(o.memory.io_bytes), mib(o.memory.workspace_bytes), mib(o.memory.overhead_bytes),
-           mib(o.memory.load_extra_bytes));
+    printf(
+        "# %s: predicted %.1f MiB, peak %.1f MiB, off %+.1f MiB (%+.1f %%), allowed %.1f; weights "
+        "%.1f, io %.1f, workspace %.1f, overhead %.1f, load extra %.1f\n",
+        spelling, mib(o.memory.total_bytes), mib(o.peak_bytes), off, 100 * off / mib(o.peak_bytes),
+        allowed, mib(o.memory.weights_bytes), mib(o.memory.io_bytes), mib(o.memory.workspace_bytes),
+        mib(o.memory.overhead_bytes), mib(o.memory.load_extra_bytes));
     return fabs(off) <= allowed;
 }
 
