@@ -326,7 +326,8 @@ static ftl_status check_total(const attempt *a, size_t alignment)
     for (int32_t g = 0; g < a->n_groups; g++) {
         const size_t bytes = align_up(a->groups[g].bytes, alignment);
         if (in_workspace(&a->groups[g]) && (bytes > PTRDIFF_MAX || total > PTRDIFF_MAX - bytes))
-            return ftl_fail(FTL_EINVAL, "graph \"%s\": its results are more than memory can address",
+            return ftl_fail(FTL_EINVAL,
+                            "graph \"%s\": its results are more than memory can address",
                             ftl_graph_name(a->graph));
         if (in_workspace(&a->groups[g])) total += bytes;
     }

@@ -61,9 +61,14 @@ static ftl_status add_contender(fitting *f, int32_t candidate)
     *c = (contender){ .candidate = candidate };
     c->seconds = ftl_calloc(MOST_RUNS, sizeof *c->seconds);
     if (!c->seconds) return ftl_fail(FTL_ENOMEM, "no memory to measure");
-    const ftl_session_options o = ftl_candidate_session(&f->box->candidates[candidate], f->options);
+    const ftl_session_options o =
+        ftl_candidate_session(&f->box->candidates[candidate], f->model, f->options);
     const ftl_status s =
         ftl_session_create_on(&c->session, f->model, f->device, f->store, &o, report_load, f);
+    if ((s == FTL_ENOFIT || s == FTL_ENOMEM) && f->n > 0) { /* beside the others it has no room */
+        ftl_free(c->seconds);
+        return FTL_OK;
+    }
     f->n++; /* half-built ones are freed too */
     FTL_TRY(s);
     return ftl_session_set_random_inputs(c->session, f->options->seed);
@@ -143,26 +148,33 @@ static void take_measurements(fitting *f)
     }
 }
 
-/* Joules of one run of the winner, where a meter can tell. */
-static ftl_status measure_energy(fitting *f, contender *winner)
+/* Joules of one run, where a meter can tell.  The profile may be of a day on which there was one:
+ * a meter that fails now costs the figure, not the fit. */
+static ftl_status measure_energy(fitting *f, contender *one)
 {
     const ftl_profile_power *power = &f->box->profile->power;
-    ftl_candidate *c = &f->box->candidates[winner->candidate];
+    ftl_candidate *c = &f->box->candidates[one->candidate];
     if (!power->is_available) return FTL_OK;
     ftl_meter_options o = { .struct_size = sizeof o, .command = f->options->power_meter };
     ftl_meter *meter = NULL;
-    FTL_TRY(ftl_meter_open(&meter, &o));
     ftl_energy reading;
     int64_t runs = 0;
+    ftl_status s = ftl_meter_open(&meter, &o);
+    if (s == FTL_OK) s = ftl_meter_start(meter);
     const int64_t began = ftl_clock_ns();
-    ftl_status s = ftl_meter_start(meter);
-    while (s == FTL_OK && ftl_clock_ns() - began < 3000000000) {
-        s = ftl_session_run(winner->session, NULL);
+    ftl_status run = FTL_OK;
+    while (s == FTL_OK && run == FTL_OK && ftl_clock_ns() - began < 3000000000) {
+        run = ftl_cancel_check();
+        if (run == FTL_OK) run = ftl_session_run(one->session, NULL);
         runs++;
     }
-    if (s == FTL_OK) s = ftl_meter_stop(meter, &reading);
+    if (s == FTL_OK && run == FTL_OK) s = ftl_meter_stop(meter, &reading);
     ftl_meter_close(meter);
-    FTL_TRY(s);
+    FTL_TRY(run);
+    if (s != FTL_OK) {
+        ftl_log(FTL_LOG_WARNING, "fit", "energy was not measured: %s", ftl_error_text());
+        return FTL_OK;
+    }
     c->measured.energy_j = (reading.joules - power->idle_w * reading.seconds) / (double)runs;
     return FTL_OK;
 }
@@ -219,13 +231,19 @@ static ftl_status learn(fitting *f)
 
 /* ---- the winner's numbers ------------------------------------------------------------------ */
 
-/* Largest difference over the largest value, of two outputs of f32. */
+/* Largest difference over the largest value, of two outputs of f32; infinite where one of them is
+ * not finite and the other is something else. */
 static double worst_difference(const float *a, const float *b, int64_t n)
 {
     double worst = 0, scale = 0;
     for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(a[i]) || !isfinite(b[i])) {
+            const bool is_same = (isnan(a[i]) && isnan(b[i])) || (isinf(a[i]) && a[i] == b[i]);
+            if (!is_same) return INFINITY;
+            continue;
+        }
         const double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= worst)) worst = d; /* NaN counts */
+        if (d > worst) worst = d;
         if (fabs((double)b[i]) > scale) scale = fabs((double)b[i]);
     }
     return scale > 0 ? worst / scale : worst;
@@ -239,7 +257,7 @@ static ftl_status check_numbers(fitting *f, contender *winner, contender *other)
     if (winner == other || !d || !e || !ftl_desc_equal(d, e) || d->dtype != FTL_DTYPE_F32)
         return FTL_OK;
     const size_t bytes = ftl_desc_bytes_checked(d);
-    float *a = ftl_alloc(bytes), *b = ftl_alloc(bytes);
+    float *a = ftl_alloc(bytes + 1), *b = ftl_alloc(bytes + 1); /* + 1: it may be empty */
     ftl_status s = a && b ? FTL_OK : ftl_fail(FTL_ENOMEM, "no memory to compare outputs");
     if (s == FTL_OK) s = ftl_session_get_output(winner->session, 0, a, bytes);
     if (s == FTL_OK) s = ftl_session_get_output(other->session, 0, b, bytes);
@@ -255,7 +273,7 @@ static ftl_status check_numbers(fitting *f, contender *winner, contender *other)
 static ftl_status measure_memory(fitting *f)
 {
     ftl_candidate *c = &f->box->candidates[f->box->plan.chosen];
-    const ftl_session_options o = ftl_candidate_session(c, f->options);
+    const ftl_session_options o = ftl_candidate_session(c, f->model, f->options);
     ftl_session *session = NULL;
     ftl_peak peak;
     drop_contenders(f);
@@ -303,8 +321,20 @@ static void set_gain(ftl_plan *plan)
     const ftl_candidate *best = &plan->candidates[plan->chosen];
     const ftl_candidate *base = &plan->candidates[plan->baseline];
     if (!best->is_measured || !base->is_measured) return;
+    if (plan->goal == FTL_GOAL_ENERGY &&
+        (isnan(best->measured.energy_j) || isnan(base->measured.energy_j)))
+        return; /* a gain is measured or it is none */
     const ftl_goal goal = plan->goal == FTL_GOAL_MEMORY ? FTL_GOAL_LATENCY : plan->goal;
     plan->gain = ftl_candidate_score(base, goal) / ftl_candidate_score(best, goal);
+}
+
+/* The winner may be another than the one that the plan described: its rows and its flops. */
+static ftl_status describe_winner(fitting *f, const contender *winner)
+{
+    const ftl_prepared *prepared = ftl_session_get_prepared(winner->session);
+    ftl_rates rates;
+    FTL_TRY(ftl_rates_from_profile(&rates, f->box->profile, prepared->n_threads));
+    return ftl_plan_list_nodes(f->box, prepared->slice, &rates);
 }
 
 static ftl_status measure_all(fitting *f)
@@ -316,11 +346,14 @@ static ftl_status measure_all(fitting *f)
     FTL_TRY(run_rounds(f));
     take_measurements(f);
     rank_again(f);
-    set_gain(&f->box->plan);
     contender *winner = contender_of(f, f->box->plan.chosen);
     contender *base = contender_of(f, f->box->plan.baseline);
     if (winner && base) FTL_TRY(check_numbers(f, winner, base));
+    if (winner) FTL_TRY(describe_winner(f, winner));
     if (winner) FTL_TRY(measure_energy(f, winner));
+    if (base && base != winner && f->options->goal == FTL_GOAL_ENERGY)
+        FTL_TRY(measure_energy(f, base));
+    set_gain(&f->box->plan);
     FTL_TRY(learn(f));
     return measure_memory(f);
 }

@@ -161,9 +161,8 @@ static ftl_status check_input(const ftl_onnx_import *m, const ftl_onnx_value *v)
                         "compute with",
                         m->file_name, v->name, (int)v->onnx_dtype);
     if (!v->has_shape)
-        return ftl_fail(FTL_EUNSUPPORTED,
-                        "%s: input \"%.100s\" has no shape: export it with one", m->file_name,
-                        v->name);
+        return ftl_fail(FTL_EUNSUPPORTED, "%s: input \"%.100s\" has no shape: export it with one",
+                        m->file_name, v->name);
     return FTL_OK;
 }
 
@@ -245,8 +244,9 @@ static ftl_status import_node(ftl_onnx_import *m, const ftl_onnx_node *node)
 {
     const ftl_onnx_op_row *row = find_row(m, node);
     FTL_TRY(check_node(m, node, row));
-    ftl_onnx_call call = { .import = m, .g = m->graph, .node = node, .row = row,
-                           .opset = m->opset };
+    ftl_onnx_call call = {
+        .import = m, .g = m->graph, .node = node, .row = row, .opset = m->opset
+    };
     call.out = ftl_arena_array(&m->arena, node->n_outputs, sizeof *call.out);
     if (!call.out) return ftl_fail(FTL_ENOMEM, "no memory to import it");
     for (size_t i = 0; i < node->n_outputs; i++) call.out[i] = -1;
@@ -314,9 +314,13 @@ ftl_status ftl_onnx_bind(ftl_graph **out, const ftl_onnx_file *file, const ftl_d
                          int32_t n_dims)
 {
     *out = NULL;
-    ftl_onnx_import m = { .file = file, .model = ftl_onnx_file_model(file),
-                          .file_name = ftl_onnx_file_name(file), .opset = ftl_onnx_file_opset(file),
-                          .dims = dims, .n_dims = n_dims, .fold_left = fold_budget_bytes };
+    ftl_onnx_import m = { .file = file,
+                          .model = ftl_onnx_file_model(file),
+                          .file_name = ftl_onnx_file_name(file),
+                          .opset = ftl_onnx_file_opset(file),
+                          .dims = dims,
+                          .n_dims = n_dims,
+                          .fold_left = fold_budget_bytes };
     ftl_status s = import_all(&m);
     /* What shape arithmetic left behind, and weights that it alone had read. */
     if (s == FTL_OK) s = ftl_pass_dead(out, m.graph, true);

@@ -144,8 +144,7 @@ static void sum_out(einsum *e, term *t, const bool *wanted)
         if (wanted[t->label[i]]) kept.label[kept.n++] = t->label[i];
         else axes |= 1u << i;
     }
-    if (axes)
-        kept.tensor = ftl_emit_reduce(e->call->g, FTL_OP_reduce_sum, t->tensor, axes, 0);
+    if (axes) kept.tensor = ftl_emit_reduce(e->call->g, FTL_OP_reduce_sum, t->tensor, axes, 0);
     *t = kept;
 }
 
@@ -167,7 +166,8 @@ static int64_t size_of(einsum *e, const term *t)
 }
 
 /* The labels of t that `other` has or has not, and that are wanted or are not. */
-static term pick(const term *t, const term *other, bool in_other, const bool *wanted, bool is_wanted)
+static term pick(const term *t, const term *other, bool in_other, const bool *wanted,
+                 bool is_wanted)
 {
     term out = { .tensor = -1 };
     for (int32_t i = 0; i < t->n; i++)

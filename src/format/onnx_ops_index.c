@@ -166,8 +166,8 @@ void ftl_onnx_op_pad(ftl_onnx_call *c)
     pad_mode mode;
     ftl_attr attr = ftl_attr_blank();
     read_pads(c, rank, &p);
-    attr.pad.value = c->opset >= 11 ? ftl_onnx_need_number(c, 2, 0)
-                                    : (double)ftl_onnx_attr_float(c, "value", 0);
+    attr.pad.value =
+        c->opset >= 11 ? ftl_onnx_need_number(c, 2, 0) : (double)ftl_onnx_attr_float(c, "value", 0);
     if (ftl_onnx_failed(c) || !read_pad_mode(c, &mode)) return;
     x = cut(c, x, &p);
     if (ftl_onnx_failed(c)) return;
@@ -245,8 +245,8 @@ static int32_t element_numbers(ftl_onnx_call *c, const ftl_tensor_desc *data, in
     if (!fits) return ftl_onnx_refuse(c, FTL_EFORMAT, "the indices do not fit the data");
     if (!strides_of(c, data, data->rank, stride)) return -1;
     const int32_t wide = ftl_emit_convert(c->g, indices, FTL_DTYPE_I64);
-    int32_t sum = ftl_emit_mul(c->g, ftl_onnx_wrap_index(c, wide, data->dim[axis]),
-                               (double)stride[axis]);
+    int32_t sum =
+        ftl_emit_mul(c->g, ftl_onnx_wrap_index(c, wide, data->dim[axis]), (double)stride[axis]);
     for (int32_t i = 0; i < data->rank; i++)
         if (i != axis && shape.dim[i] > 1)
             sum = ADD(add, sum, strided_places(c, &shape, i, stride[i]));
@@ -340,8 +340,7 @@ void ftl_onnx_op_scatter_nd(ftl_onnx_call *c)
     const ftl_tensor_desc d = ftl_emit_desc(c->g, x);
     int32_t n_axes = 0;
     const int32_t numbers = tuple_numbers(c, &d, ftl_onnx_in(c, 1), 0, &n_axes);
-    if (!ftl_onnx_failed(c))
-        c->out[0] = scatter_rows(c, x, n_axes, numbers, ftl_onnx_in(c, 2));
+    if (!ftl_onnx_failed(c)) c->out[0] = scatter_rows(c, x, n_axes, numbers, ftl_onnx_in(c, 2));
 }
 
 void ftl_onnx_op_scatter_elements(ftl_onnx_call *c)
@@ -351,6 +350,5 @@ void ftl_onnx_op_scatter_elements(ftl_onnx_call *c)
     const int32_t axis = ftl_onnx_axis(c, ftl_onnx_attr_int(c, "axis", 0), d.rank);
     if (ftl_onnx_failed(c)) return;
     const int32_t numbers = element_numbers(c, &d, ftl_onnx_in(c, 1), axis);
-    if (!ftl_onnx_failed(c))
-        c->out[0] = scatter_rows(c, x, d.rank, numbers, ftl_onnx_in(c, 2));
+    if (!ftl_onnx_failed(c)) c->out[0] = scatter_rows(c, x, d.rank, numbers, ftl_onnx_in(c, 2));
 }

@@ -79,15 +79,14 @@ void ftl_onnx_op_act(ftl_onnx_call *c)
     }
     if (kind == FTL_ACT_RELU && !ftl_dtype_is_float(ftl_emit_desc(c->g, x).dtype))
         c->out[0] = ADD(max, x, ftl_emit_number(c->g, x, 0));
-    else
-        c->out[0] = ftl_onnx_emit_act(c, x, kind, alpha, beta);
+    else c->out[0] = ftl_onnx_emit_act(c, x, kind, alpha, beta);
 }
 
 void ftl_onnx_op_gelu(ftl_onnx_call *c)
 {
     const bool is_tanh = ftl_onnx_attr_is(c, "approximate", "none", "tanh");
-    c->out[0] = ftl_onnx_emit_act(c, ftl_onnx_in(c, 0),
-                                  is_tanh ? FTL_ACT_GELU_TANH : FTL_ACT_GELU, 0, 0);
+    c->out[0] =
+        ftl_onnx_emit_act(c, ftl_onnx_in(c, 0), is_tanh ? FTL_ACT_GELU_TANH : FTL_ACT_GELU, 0, 0);
 }
 
 /* alpha * elu(x / alpha): x where x > 0, else alpha * (exp(x / alpha) - 1). */
@@ -253,8 +252,7 @@ void ftl_onnx_op_cast(ftl_onnx_call *c)
         ftl_onnx_refuse(c, FTL_EUNSUPPORTED,
                         "it converts to ONNX data type %lld, which fettle does not compute with",
                         (long long)number);
-    else
-        c->out[0] = ftl_emit_convert(c->g, ftl_onnx_in(c, 0), to);
+    else c->out[0] = ftl_emit_convert(c->g, ftl_onnx_in(c, 0), to);
 }
 
 void ftl_onnx_op_cast_like(ftl_onnx_call *c)

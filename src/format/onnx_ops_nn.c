@@ -168,8 +168,8 @@ static bool fits_i32(ftl_onnx_call *c, const window *w, int32_t i)
 }
 
 /* x [B,C,H,W] or [B,C,L]; the last spatial axes of the window count. */
-static int32_t emit_conv(ftl_onnx_call *c, int32_t x, int32_t filter, int32_t bias,
-                         const window *w, int32_t groups)
+static int32_t emit_conv(ftl_onnx_call *c, int32_t x, int32_t filter, int32_t bias, const window *w,
+                         int32_t groups)
 {
     const bool is_1d = ftl_emit_desc(c->g, x).rank == 3;
     ftl_attr attr = ftl_attr_blank();
@@ -276,7 +276,8 @@ static void transpose_pads(ftl_onnx_call *c, window *w, const int64_t *extra)
     const char *how = ftl_onnx_attr_text(c, "auto_pad", "NOTSET");
     const int32_t n = ftl_onnx_attr_ints(c, "output_shape", shape, SPATIAL_MAX);
     const bool is_same = strncmp(how, "SAME", 4) == 0;
-    if (n >= 0 && n != w->rank) ftl_onnx_refuse(c, FTL_EFORMAT, "output_shape lists %d axes", (int)n);
+    if (n >= 0 && n != w->rank)
+        ftl_onnx_refuse(c, FTL_EFORMAT, "output_shape lists %d axes", (int)n);
     if (strcmp(how, "VALID") == 0)
         for (int32_t i = 0; i < w->rank; i++) w->low[i] = w->high[i] = 0;
     if (n < 0 && !is_same) return;
@@ -309,7 +310,8 @@ static int32_t spread(ftl_onnx_call *c, int32_t x, window *w, const int64_t *ext
         const int64_t reach = reach_of(w, i) - 1, size = ftl_emit_desc(c->g, x).dim[2 + i];
         const int64_t low = reach - w->low[i], high = reach - w->high[i] + extra[i];
         const int64_t start = low < 0 ? -low : 0, limit = high < 0 ? size + high : size;
-        if (start >= limit) return ftl_onnx_refuse(c, FTL_EFORMAT, "its pads cut all of its result");
+        if (start >= limit)
+            return ftl_onnx_refuse(c, FTL_EFORMAT, "its pads cut all of its result");
         x = ftl_emit_slice(c->g, x, 2 + i, start, limit, 1);
         w->low[i] = low < 0 ? 0 : low;
         w->high[i] = high < 0 ? 0 : high;
@@ -441,8 +443,7 @@ static int32_t pool_places(ftl_onnx_call *c, int32_t x, const window *w)
         pad.pad.high[2 + i] = w->high[i];
     }
     const int32_t count = ftl_emit_iota(c->g, FTL_DTYPE_I64, ftl_onnx_product(c, &d, 0, d.rank));
-    const int32_t numbers =
-        FTL_ADD(c->g, pad, &pad, ftl_emit_reshape(c->g, count, d.rank, d.dim));
+    const int32_t numbers = FTL_ADD(c->g, pad, &pad, ftl_emit_reshape(c->g, count, d.rank, d.dim));
     pad.pad.value = -INFINITY;
     const int32_t wide = FTL_ADD(c->g, pad, &pad, x);
     int32_t best = -1, place = -1;

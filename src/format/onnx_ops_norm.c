@@ -106,14 +106,13 @@ static void group_norm(ftl_onnx_call *c, int64_t groups)
         ftl_onnx_refuse(c, FTL_EFORMAT, "channels do not divide into %lld groups",
                         (long long)groups);
     if (ftl_onnx_failed(c)) return;
-    const int64_t rows[3] = { d.dim[0], groups,
-                              ftl_onnx_product(c, &d, 1, d.rank) / groups };
+    const int64_t rows[3] = { d.dim[0], groups, ftl_onnx_product(c, &d, 1, d.rank) / groups };
     const int32_t flat = normalised(c, ftl_emit_reshape(c->g, x, 3, rows), 2, eps);
     int32_t scale = ftl_onnx_in(c, 1), bias = ftl_onnx_in(c, 2);
     if (ftl_emit_desc(c->g, scale).dim[0] == d.dim[1]) {
         const int32_t y = ftl_emit_reshape(c->g, flat, d.rank, d.dim);
-        c->out[0] = ADD(add, ADD(mul, y, by_channel(c, scale, d.rank)),
-                        by_channel(c, bias, d.rank));
+        c->out[0] =
+            ADD(add, ADD(mul, y, by_channel(c, scale, d.rank)), by_channel(c, bias, d.rank));
         return;
     }
     /* Opset 18: one scale a group. */
@@ -139,8 +138,7 @@ void ftl_onnx_op_mean_variance_norm(ftl_onnx_call *c)
     const int32_t given = ftl_onnx_attr_ints(c, "axes", axes, FTL_MAX_RANK);
     const uint32_t mask =
         ftl_onnx_axis_mask(c, axes, given < 0 ? 3 : given, ftl_emit_desc(c->g, x).rank);
-    const int32_t centered =
-        ADD(sub, x, ftl_emit_reduce(c->g, FTL_OP_reduce_mean, x, mask, 1));
+    const int32_t centered = ADD(sub, x, ftl_emit_reduce(c->g, FTL_OP_reduce_mean, x, mask, 1));
     const int32_t variance =
         ftl_emit_reduce(c->g, FTL_OP_reduce_mean, ADD(mul, centered, centered), mask, 1);
     const int32_t y = ADD(div, centered, ftl_emit_add(c->g, ADD(sqrt, variance), 1e-9));
@@ -152,8 +150,8 @@ void ftl_onnx_op_lp_norm(ftl_onnx_call *c)
 {
     const int32_t in = ftl_onnx_in(c, 0), x = ftl_emit_wide(c->g, in);
     const int32_t p = ftl_onnx_attr_i32(c, "p", 2, 1, 2);
-    const uint32_t axes = 1u << ftl_onnx_axis(c, ftl_onnx_attr_int(c, "axis", -1),
-                                              ftl_emit_desc(c->g, x).rank);
+    const uint32_t axes =
+        1u << ftl_onnx_axis(c, ftl_onnx_attr_int(c, "axis", -1), ftl_emit_desc(c->g, x).rank);
     const int32_t power = p == 1 ? ADD(abs, x) : ADD(mul, x, x);
     const int32_t sum = ftl_emit_reduce(c->g, FTL_OP_reduce_sum, power, axes, 1);
     const int32_t norm = p == 1 ? sum : ADD(sqrt, sum);

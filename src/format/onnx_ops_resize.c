@@ -285,8 +285,8 @@ void ftl_onnx_op_resize(ftl_onnx_call *c)
         return;
     }
     resizing r = { .mode = (interpolation)choose(c, "mode", "nearest", mode_names, 3) };
-    r.where = (coordinate)choose(c, "coordinate_transformation_mode", "half_pixel",
-                                 coordinate_names, 6);
+    r.where =
+        (coordinate)choose(c, "coordinate_transformation_mode", "half_pixel", coordinate_names, 6);
     r.rounding = (nearest)choose(c, "nearest_mode", "round_prefer_floor", nearest_names, 4);
     r.cubic_a = ftl_onnx_attr_float(c, "cubic_coeff_a", -0.75f);
     r.excludes_outside = ftl_onnx_attr_int(c, "exclude_outside", 0) != 0;

@@ -37,8 +37,7 @@ static int32_t stored_list(ftl_onnx_call *c, ftl_dtype dtype, int32_t rank, size
     ftl_host_tensor host;
     const ftl_status s = ftl_host_tensor_view(&host, c->node->outputs[0], &desc, data ? data : "",
                                               n * ftl_dtype_bytes(dtype));
-    return s == FTL_OK ? ftl_onnx_stored(c, c->node->outputs[0], &host)
-                       : ftl_graph_poison(c->g, s);
+    return s == FTL_OK ? ftl_onnx_stored(c, c->node->outputs[0], &host) : ftl_graph_poison(c->g, s);
 }
 
 void ftl_onnx_op_constant(ftl_onnx_call *c)
@@ -122,7 +121,8 @@ void ftl_onnx_op_reshape(ftl_onnx_call *c)
     attr.shape.rank = ftl_onnx_need_ints(c, 1, dim, FTL_MAX_RANK);
     const bool copies = ftl_onnx_attr_int(c, "allowzero", 0) == 0;
     for (int32_t i = 0; i < attr.shape.rank; i++) {
-        if (dim[i] < -1) ftl_onnx_refuse(c, FTL_EFORMAT, "dimension %d is %lld", (int)i, (long long)dim[i]);
+        if (dim[i] < -1)
+            ftl_onnx_refuse(c, FTL_EFORMAT, "dimension %d is %lld", (int)i, (long long)dim[i]);
         attr.shape.dim[i] = dim[i] == 0 && copies ? FTL_DIM_COPY : dim[i];
     }
     c->out[0] = FTL_ADD(c->g, reshape, &attr, ftl_onnx_in(c, 0));
@@ -207,8 +207,9 @@ void ftl_onnx_op_depth_to_space(ftl_onnx_call *c)
     const int64_t crd[6] = { d.dim[0], channels, b, b, d.dim[2], d.dim[3] };
     const int64_t dim[4] = { d.dim[0], channels, d.dim[2] * b, d.dim[3] * b };
     const int32_t split = ftl_emit_reshape(c->g, x, 6, is_crd ? crd : dcr);
-    const int32_t moved = ftl_emit_transpose(
-        c->g, split, is_crd ? (const int32_t[]){ 0, 1, 4, 2, 5, 3 } : (const int32_t[]){ 0, 3, 4, 1, 5, 2 });
+    const int32_t moved = ftl_emit_transpose(c->g, split,
+                                             is_crd ? (const int32_t[]){ 0, 1, 4, 2, 5, 3 }
+                                                    : (const int32_t[]){ 0, 3, 4, 1, 5, 2 });
     c->out[0] = ftl_emit_reshape(c->g, moved, 4, dim);
 }
 
@@ -258,8 +259,7 @@ static const int64_t *split_sizes(ftl_onnx_call *c, int64_t length)
     if (ftl_onnx_failed(c)) return NULL;
     if (given < 0) {
         const int64_t part = c->opset >= 18 ? (length + n - 1) / n : length / n;
-        for (int64_t i = 0; i < n; i++)
-            sizes[i] = i + 1 < n ? part : length - part * (n - 1);
+        for (int64_t i = 0; i < n; i++) sizes[i] = i + 1 < n ? part : length - part * (n - 1);
     }
     int64_t left = length;
     for (int64_t i = 0; i < n; i++) {
@@ -322,8 +322,7 @@ void ftl_onnx_op_tile(ftl_onnx_call *c)
         const int64_t outer = ftl_onnx_product(c, &d, 0, i),
                       inner = ftl_onnx_product(c, &d, i, d.rank);
         const int64_t one[3] = { outer, 1, inner }, many[3] = { outer, repeats[i], inner };
-        const int32_t wide =
-            ftl_emit_broadcast(c->g, ftl_emit_reshape(c->g, x, 3, one), 3, many);
+        const int32_t wide = ftl_emit_broadcast(c->g, ftl_emit_reshape(c->g, x, 3, one), 3, many);
         if (__builtin_mul_overflow(d.dim[i], repeats[i], &d.dim[i]))
             ftl_onnx_refuse(c, FTL_EFORMAT, "the result is too large");
         x = ftl_emit_reshape(c->g, wide, d.rank, d.dim);
@@ -371,12 +370,11 @@ void ftl_onnx_op_one_hot(ftl_onnx_call *c)
         index_dim[i] = i == axis ? 1 : d.dim[i - (i > axis)];
         place_dim[i] = i == axis ? (int64_t)depth : 1;
     }
-    const int32_t index = ftl_onnx_wrap_index(c, ftl_emit_convert(c->g, raw, FTL_DTYPE_I64),
-                                              (int64_t)depth);
-    const int32_t place = ftl_emit_reshape(
-        c->g, ftl_emit_iota(c->g, FTL_DTYPE_I64, (int64_t)depth), d.rank + 1, place_dim);
-    const int32_t is_on =
-        ADD(equal, place, ftl_emit_reshape(c->g, index, d.rank + 1, index_dim));
+    const int32_t index =
+        ftl_onnx_wrap_index(c, ftl_emit_convert(c->g, raw, FTL_DTYPE_I64), (int64_t)depth);
+    const int32_t place = ftl_emit_reshape(c->g, ftl_emit_iota(c->g, FTL_DTYPE_I64, (int64_t)depth),
+                                           d.rank + 1, place_dim);
+    const int32_t is_on = ADD(equal, place, ftl_emit_reshape(c->g, index, d.rank + 1, index_dim));
     const int32_t off = ftl_emit_reshape(c->g, ftl_emit_slice(c->g, values, 0, 0, 1, 1), 0, NULL),
                   on = ftl_emit_reshape(c->g, ftl_emit_slice(c->g, values, 0, 1, 2, 1), 0, NULL);
     c->out[0] = ADD(select, is_on, on, off);

@@ -78,8 +78,8 @@ int32_t ftl_onnx_stored(ftl_onnx_call *c, const char *name, const ftl_host_tenso
     if (!host->data)
         return ftl_onnx_refuse(c, FTL_EINVAL, "the external data of \"%.100s\" is not loaded",
                                name);
-    const bool is_many = ftl_dtype_is_float(d->dtype) &&
-                         host->bytes > CONST_FLOATS_MAX * ftl_dtype_bytes(d->dtype);
+    const bool is_many =
+        ftl_dtype_is_float(d->dtype) && host->bytes > CONST_FLOATS_MAX * ftl_dtype_bytes(d->dtype);
     if (is_many || host->bytes > CONST_BYTES_MAX)
         return ftl_graph_weight(c->g, name, d, host->data, (ftl_init){ .kind = FTL_INIT_FILL });
     return ftl_graph_const(c->g, d, host->data);
@@ -125,8 +125,9 @@ bool ftl_onnx_need_known(ftl_onnx_call *c, size_t i, int64_t max, ftl_onnx_known
     }
     if (out->desc.rank <= 1 && out->count <= max) return true;
     char text[FTL_DESC_TEXT];
-    ftl_onnx_refuse(c, FTL_EFORMAT, "input %zu (\"%.100s\") is %s; a list of at most %lld is wanted",
-                    i, name, ftl_desc_print(&out->desc, text, sizeof text), (long long)max);
+    ftl_onnx_refuse(c, FTL_EFORMAT,
+                    "input %zu (\"%.100s\") is %s; a list of at most %lld is wanted", i, name,
+                    ftl_desc_print(&out->desc, text, sizeof text), (long long)max);
     return false;
 }
 
@@ -234,8 +235,8 @@ static ftl_status grow_folded(ftl_onnx_import *m)
 /* Cheap for every element of the result. */
 static bool is_cheap(ftl_op op)
 {
-    return ftl_eval_knows(op) && op != FTL_OP_keep && op != FTL_OP_matmul &&
-           op != FTL_OP_conv2d && op != FTL_OP_max_pool2d && op != FTL_OP_avg_pool2d;
+    return ftl_eval_knows(op) && op != FTL_OP_keep && op != FTL_OP_matmul && op != FTL_OP_conv2d &&
+           op != FTL_OP_max_pool2d && op != FTL_OP_avg_pool2d;
 }
 
 /* True when all inputs are constants and the node's result may be paid for. */

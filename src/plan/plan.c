@@ -280,20 +280,32 @@ static ftl_status add_candidate(planning *p, const machine *m, const ftl_prepare
 
 /* ---- what is tried ------------------------------------------------------------------------- */
 
-static int64_t default_batch(const ftl_model *model)
+/* The batch that was given, as such or as a named dim; 0: none was. */
+static int64_t asked_batch(const planning *p)
 {
-    const ftl_model_info *info = ftl_model_get_info(model);
+    const ftl_model_info *info = ftl_model_get_info(p->model);
+    int64_t batch = p->options->batch;
+    for (int32_t i = 0; info->batch_dim && i < p->options->n_dims; i++) /* dims win, as in run */
+        if (strcmp(p->options->dims[i].name, info->batch_dim) == 0)
+            batch = p->options->dims[i].value;
+    return batch > 0 ? batch : 0;
+}
+
+static int64_t first_batch(const planning *p)
+{
+    const ftl_model_info *info = ftl_model_get_info(p->model);
+    if (asked_batch(p)) return asked_batch(p);
     for (int32_t i = 0; info->batch_dim && i < info->n_dims; i++)
-        if (strcmp(info->dims[i].name, info->batch_dim) == 0) return info->dims[i].default_value;
+        if (strcmp(info->dims[i].name, info->batch_dim) == 0 && info->dims[i].default_value > 0)
+            return info->dims[i].default_value;
     return 1;
 }
 
 static int32_t list_batches(const planning *p, int64_t *out)
 {
     const ftl_plan_options *o = p->options;
-    const int64_t standard = default_batch(p->model);
-    const int64_t given = o->batch > 0 ? o->batch : standard > 0 ? standard : 1;
-    const bool may_vary = o->batch == 0 && ftl_model_get_info(p->model)->batch_dim &&
+    const int64_t given = first_batch(p);
+    const bool may_vary = asked_batch(p) == 0 && ftl_model_get_info(p->model)->batch_dim &&
                           (o->goal == FTL_GOAL_THROUGHPUT || o->goal == FTL_GOAL_ENERGY);
     int32_t n = 0;
     out[n++] = given;
@@ -417,7 +429,7 @@ void ftl_plan_rank(ftl_plan_box *box)
 /* One thread a core, batch as given. */
 static void find_baseline(planning *p, const machine *here)
 {
-    const int64_t batch = p->options->batch > 0 ? p->options->batch : default_batch(p->model);
+    const int64_t batch = first_batch(p);
     for (int32_t i = 0; i < p->box->plan.n_candidates; i++) {
         const ftl_candidate *c = &p->box->candidates[i];
         if (strcmp(c->machine, here->name) == 0 && c->batch == batch &&

@@ -27,14 +27,13 @@ static json_t *text(const char *any)
 
 static json_t *predicted_json(const ftl_prediction *p)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "latency_s",
-                     ftl_json_new_real(p->latency_s), "latency_low_s",
-                     ftl_json_new_real(p->latency_low_s), "latency_high_s",
-                     ftl_json_new_real(p->latency_high_s), "throughput_per_s",
-                     ftl_json_new_real(p->throughput_per_s), "memory_bytes", bytes(p->memory_bytes),
-                     "energy_j", ftl_json_new_real(p->energy_j), "energy_source",
-                     text(p->energy_source), "method", text(p->method), "source", text(p->source),
-                     "limit", text(p->limit));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "latency_s",
+        ftl_json_new_real(p->latency_s), "latency_low_s", ftl_json_new_real(p->latency_low_s),
+        "latency_high_s", ftl_json_new_real(p->latency_high_s), "throughput_per_s",
+        ftl_json_new_real(p->throughput_per_s), "memory_bytes", bytes(p->memory_bytes), "energy_j",
+        ftl_json_new_real(p->energy_j), "energy_source", text(p->energy_source), "method",
+        text(p->method), "source", text(p->source), "limit", text(p->limit));
 }
 
 static json_t *measured_json(const ftl_candidate *c)
@@ -54,11 +53,11 @@ static json_t *candidate_json(const ftl_candidate *c)
     json_t *reasons = json_array();
     if (reasons && *c->reason) json_array_append_new(reasons, text(c->reason));
     return json_pack("{s:o, s:[o], s:o, s:I, s:I, s:s, s:s, s:b, s:o, s:o, s:o, s:o}", "device",
-                     text(c->device), "devices", text(c->device), "machine", text(c->machine), "threads",
-                     (json_int_t)c->n_threads, "batch", (json_int_t)c->batch, "dtype", c->dtype, "layout",
-                     c->layout, "fits", (int)c->fits, "missing_bytes", bytes(c->missing_bytes),
-                     "reasons", reasons, "predicted", predicted_json(&c->predicted), "measured",
-                     measured_json(c));
+                     text(c->device), "devices", text(c->device), "machine", text(c->machine),
+                     "threads", (json_int_t)c->n_threads, "batch", (json_int_t)c->batch, "dtype",
+                     c->dtype, "layout", c->layout, "fits", (int)c->fits, "missing_bytes",
+                     bytes(c->missing_bytes), "reasons", reasons, "predicted",
+                     predicted_json(&c->predicted), "measured", measured_json(c));
 }
 
 static json_t *node_json(const ftl_plan_node *n)

@@ -69,27 +69,45 @@ static ftl_status make_legal(ftl_graph **out, const ftl_model *model, ftl_device
     return s;
 }
 
-/* The prologue with one output alone. */
+/* The tensors that the node `last` and what it reads are made of. */
+static void mark_needed(bool *needed, const ftl_graph_view *v, int32_t last)
+{
+    for (int32_t n = last; n >= 0; n--) {
+        const ftl_node *node = &v->nodes[n];
+        bool is_needed = n == last;
+        for (int32_t i = 0; i < node->n_out; i++) is_needed |= needed[node->out[i]];
+        for (int32_t i = 0; is_needed && i < node->n_in; i++)
+            if (node->in[i] >= 0) needed[node->in[i]] = true;
+        for (int32_t i = 0; is_needed && i < node->n_out; i++) needed[node->out[i]] = true;
+    }
+}
+
+/* The prologue with one output alone: of thousands of weights, each copies its own part only. */
 static ftl_status extract_recipe(ftl_graph **out, const ftl_graph *prologue, int32_t output)
 {
     const ftl_graph_view *v = ftl_graph_get_view(prologue);
-    ftl_graph *whole = NULL;
-    ftl_graph_map map;
+    const int32_t tensor = v->outputs[output].tensor;
+    ftl_graph_map map = { 0 };
     *out = NULL;
-    ftl_status s = ftl_graph_map_init(&map, prologue, NULL);
-    for (int32_t n = 0; s == FTL_OK && n < v->n_nodes; n++) {
+    bool *needed = ftl_calloc((size_t)v->n_tensors + 1, sizeof *needed);
+    if (!needed) return ftl_fail(FTL_ENOMEM, "no memory to list the weights");
+    needed[tensor] = true;
+    mark_needed(needed, v, v->tensors[tensor].producer);
+    ftl_status s = ftl_graph_map_init(&map, prologue, needed);
+    for (int32_t n = 0; s == FTL_OK && n <= v->tensors[tensor].producer; n++) {
+        if (!needed[v->nodes[n].out[0]]) continue;
         ftl_graph_map_node(&map, &v->nodes[n]);
         s = ftl_graph_status(map.to);
     }
     if (s == FTL_OK) {
-        whole = map.to;
-        ftl_graph_output(whole, v->outputs[output].name, map.tensor[v->outputs[output].tensor]);
-        s = ftl_graph_status(whole);
+        ftl_graph_output(map.to, v->outputs[output].name, map.tensor[tensor]);
+        s = ftl_graph_status(map.to);
     }
+    ftl_free(needed);
+    if (s != FTL_OK) return ftl_graph_map_drop(&map, s);
     ftl_graph_map_deinit(&map);
-    if (s == FTL_OK) s = ftl_pass_dead(out, whole, true);
-    ftl_graph_destroy(map.to);
-    return s;
+    *out = map.to;
+    return FTL_OK;
 }
 
 static int compare_weights(const void *a, const void *b)
@@ -146,6 +164,12 @@ void ftl_prepared_deinit(ftl_prepared *prepared)
 
 /* ---- program and weights ------------------------------------------------------------------- */
 
+/* Sums of what a hostile file asks for stay at the top instead of starting again at 0. */
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 /* Host bytes while a weight is made: what has no file is filled, every result of the recipe is
  * kept till its end, and a packed cell is filled from a row-major copy. */
 static size_t extra_of(const ftl_prepared *p, const ftl_prepared_weight *w)
@@ -158,10 +182,10 @@ static size_t extra_of(const ftl_prepared *p, const ftl_prepared_weight *w)
     size_t bytes = 0;
     for (int32_t i = 0; i < v->n_sources; i++)
         if (!v->tensors[v->sources[i]].data)
-            bytes += ftl_desc_bytes_checked(&v->tensors[v->sources[i]].desc);
+            bytes = sum(bytes, ftl_desc_bytes_checked(&v->tensors[v->sources[i]].desc));
     for (int32_t n = 0; n < v->n_nodes; n++)
         if (v->nodes[n].op != FTL_OP_reshape)
-            bytes += ftl_desc_bytes_checked(&v->tensors[v->nodes[n].out[0]].desc);
+            bytes = sum(bytes, ftl_desc_bytes_checked(&v->tensors[v->nodes[n].out[0]].desc));
     return bytes;
 }
 
@@ -238,29 +262,31 @@ ftl_status ftl_prepared_memory(const ftl_prepared *prepared, ftl_session_memory 
     uint64_t loaded = 0, peak_load = 0;
     for (int32_t i = 0; i < prepared->n_weights; i++) {
         const ftl_prepared_weight *w = &prepared->weights[i];
-        loaded += w->cell_bytes;
+        loaded = sum(loaded, w->cell_bytes);
         if (w->is_wrapped) out->mapped_bytes += w->cell_bytes;
-        if (loaded + w->extra_bytes > peak_load) peak_load = loaded + w->extra_bytes;
+        if (sum(loaded, w->extra_bytes) > peak_load) peak_load = sum(loaded, w->extra_bytes);
     }
     out->weights_bytes = loaded;
     for (int32_t i = 0; i < v->n_sources; i++) {
         const ftl_tensor *t = &v->tensors[v->sources[i]];
         const uint64_t bytes = ftl_desc_bytes_checked(&t->desc);
-        if (t->kind == FTL_TENSOR_STATE) out->state_bytes += bytes;
-        if (t->kind == FTL_TENSOR_INPUT || t->kind == FTL_TENSOR_PARAM) out->io_bytes += bytes;
+        if (t->kind == FTL_TENSOR_STATE) out->state_bytes = sum(out->state_bytes, bytes);
+        if (t->kind == FTL_TENSOR_INPUT || t->kind == FTL_TENSOR_PARAM)
+            out->io_bytes = sum(out->io_bytes, bytes);
     }
     for (int32_t i = 0; i < v->n_outputs; i++) {
         bool is_state = false;
         for (int32_t a = 0; a < v->n_aliases; a++) is_state |= v->aliases[a].output == i;
         const ftl_tensor_desc *d = &v->tensors[v->outputs[i].tensor].desc;
-        if (!is_state) out->io_bytes += ftl_desc_bytes_checked(d);
+        if (!is_state) out->io_bytes = sum(out->io_bytes, ftl_desc_bytes_checked(d));
     }
     out->workspace_bytes =
         info.workspace_bytes > info.peak_bytes ? info.workspace_bytes : info.peak_bytes;
     out->overhead_bytes = info.resident_bytes + info.code_bytes + all_graph_bytes(prepared) +
                           (uint64_t)prepared->n_threads * THREAD_BYTES + CODE_BYTES;
-    const uint64_t running = loaded + out->state_bytes + out->io_bytes + out->workspace_bytes;
+    const uint64_t running =
+        sum(sum(loaded, out->state_bytes), sum(out->io_bytes, out->workspace_bytes));
     out->load_extra_bytes = peak_load > running ? peak_load - running : 0;
-    out->total_bytes = running + out->load_extra_bytes + out->overhead_bytes;
+    out->total_bytes = sum(sum(running, out->load_extra_bytes), out->overhead_bytes);
     return FTL_OK;
 }

@@ -44,7 +44,7 @@ typedef struct ftl_profile_options {
     uint32_t struct_size;
     bool is_quick;      /* the short list                                              */
     bool keeps_present; /* rows that the profile has already are not measured again     */
-    double seconds;     /* budget; 0: 7 quick, 45 else                                  */
+    double seconds;     /* budget; 0: 5 quick, 40 else                                  */
     int32_t n_threads;  /* "all threads"; 0: the device's default                       */
     /* GEMM, CONV and STREAM rows to measure in place of the standard shapes (kind, dtype, dim,
      * name count; each for `threads`, or for 1 and all when that is 0).  The basics - peak,

@@ -62,10 +62,17 @@ static void drop_pages(const ftl_model *model, const void *data, size_t bytes)
 
 /* ---- row-major bytes of one weight --------------------------------------------------------- */
 
+/* Pages for a tensor's bytes: an empty one has none, and the system maps no nothing. */
+static size_t page_bytes(const ftl_tensor *t)
+{
+    const size_t bytes = ftl_desc_bytes_checked(&t->desc);
+    return bytes ? bytes : 1;
+}
+
 /* Fresh pages with what a source of the model holds when no file gives it. */
 static ftl_status fill_pages(void **out, const ftl_tensor *t, uint64_t seed)
 {
-    const size_t bytes = ftl_desc_bytes_checked(&t->desc);
+    const size_t bytes = page_bytes(t);
     *out = ftl_pages_alloc(bytes);
     if (!*out) return ftl_fail(FTL_ENOMEM, "no memory for %zu bytes of weight %s", bytes, t->name);
     ftl_init_fill(t, seed, *out);
@@ -88,9 +95,8 @@ static ftl_status run_recipe(const ftl_weight_store *store, const ftl_model *mod
     if (s == FTL_OK) s = ftl_eval_graph(recipe, in, (void *const[]){ result });
     for (int32_t i = 0; in && filled && i < v->n_sources; i++) {
         const ftl_tensor *t = &v->tensors[v->sources[i]];
-        const size_t bytes = ftl_desc_bytes_checked(&t->desc);
-        ftl_pages_free(filled[i], bytes);
-        if (t->data) drop_pages(model, t->data, bytes);
+        ftl_pages_free(filled[i], page_bytes(t));
+        if (t->data) drop_pages(model, t->data, ftl_desc_bytes_checked(&t->desc));
     }
     ftl_free(in);
     ftl_free(filled);
@@ -113,14 +119,14 @@ static ftl_status make_cell(ftl_buffer **out, const ftl_weight_store *store, ftl
     void *rows = NULL;
     ftl_status s = FTL_OK;
     if (w->is_derived) {
-        rows = ftl_pages_alloc(bytes);
+        rows = ftl_pages_alloc(page_bytes(t));
         s = rows ? run_recipe(store, p->model, w->recipe, rows)
                  : ftl_fail(FTL_ENOMEM, "no memory for %zu bytes of weight %s", bytes, t->name);
     } else {
         s = fill_pages(&rows, t, store->seed);
     }
     if (s == FTL_OK) s = ftl_buffer_pack(out, queue, w->layout, rows, &t->desc);
-    ftl_pages_free(rows, bytes);
+    ftl_pages_free(rows, page_bytes(t));
     return s;
 }
 
@@ -129,6 +135,18 @@ static ftl_buffer *find_cell(const ftl_weight_store *store, uint64_t id, int32_t
     for (int32_t i = 0; i < store->n_rows; i++)
         if (store->rows[i].id == id && store->rows[i].layout == layout) return store->rows[i].cell;
     return NULL;
+}
+
+uint64_t ftl_weight_store_held(const ftl_weight_store *store, const ftl_prepared *prepared)
+{
+    const ftl_graph_view *v = ftl_graph_get_view(prepared->slice);
+    uint64_t held = 0;
+    for (int32_t i = 0; i < prepared->n_weights; i++) {
+        const ftl_prepared_weight *w = &prepared->weights[i];
+        if (find_cell(store, v->tensors[v->sources[w->source]].id, w->layout))
+            held += w->cell_bytes;
+    }
+    return held;
 }
 
 static ftl_status add_row(ftl_weight_store *store, const stored *row)

@@ -27,6 +27,8 @@ ftl_status ftl_weight_store_fill(ftl_weight_store *store, ftl_queue *queue,
                                  ftl_load_progress progress, void *arg) FTL_MUST_USE;
 /* Bytes of all cells, and of these how many are pages of the model's file. */
 void ftl_weight_store_bytes(const ftl_weight_store *store, uint64_t *cells, uint64_t *mapped);
+/* Bytes of the cells that the store has already, of those that `prepared` wants. */
+uint64_t ftl_weight_store_held(const ftl_weight_store *store, const ftl_prepared *prepared);
 
 #ifdef __cplusplus
 }

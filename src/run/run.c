@@ -147,6 +147,9 @@ static ftl_status open_model(ftl_run_job *job)
     const char *name = job->options->model;
     FTL_TRY(read_plan(job, &name));
     FTL_TRY(ftl_model_open(&job->model, name));
+    /* A plan counts samples where the batch is fixed too; only a user's own wish is refused. */
+    if (!job->options->session.batch && !ftl_model_get_info(job->model)->batch_dim)
+        job->session.batch = 0;
     FTL_TRY(ftl_run_keep(job, &job->result.model, name));
     job->result.has_weights = ftl_model_get_info(job->model)->has_weights;
     FTL_TRY(ftl_run_infer_batch(job));

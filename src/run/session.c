@@ -66,14 +66,16 @@ void ftl_session_destroy(ftl_session *s)
     ftl_free(s);
 }
 
-/* FTL_ENOFIT with the number of bytes that are missing. */
+/* FTL_ENOFIT with the number of bytes that are missing.  held: of weights that are loaded already,
+ * for which nothing that is free now is needed. */
 static ftl_status check_fit(const ftl_session_memory *memory, const ftl_session_options *options,
-                            ftl_device *device)
+                            ftl_device *device, uint64_t held)
 {
     ftl_device_info info;
     FTL_TRY(ftl_device_get_info(device, &info));
     uint64_t limit = options->max_memory_bytes;
-    if (!limit || (info.free_bytes && info.free_bytes < limit)) limit = info.free_bytes;
+    const uint64_t have_free = info.free_bytes ? info.free_bytes + held : 0;
+    if (!limit || (have_free && have_free < limit)) limit = have_free;
     if (!limit || memory->total_bytes <= limit) return FTL_OK;
     char need[32], have[32], missing[32];
     return ftl_fail(FTL_ENOFIT, "does not fit: needs %s, %s may be used, %s are missing",
@@ -118,11 +120,12 @@ static ftl_status list_interface(ftl_session *s)
 static ftl_status fill_state(ftl_session *s, ftl_buffer *cell, const ftl_tensor *t, uint64_t seed)
 {
     if (t->init.kind == FTL_INIT_FILL && t->init.scale == 0) return FTL_OK;
-    void *bytes = ftl_pages_alloc(cell->bytes);
+    const size_t room = cell->bytes ? cell->bytes : 1; /* the system maps no nothing */
+    void *bytes = ftl_pages_alloc(room);
     if (!bytes) return ftl_fail(FTL_ENOMEM, "no memory for the state %s", t->name);
     ftl_init_fill(t, seed, bytes);
     const ftl_status status = ftl_buffer_upload(s->queue, cell, bytes, cell->bytes);
-    ftl_pages_free(bytes, cell->bytes);
+    ftl_pages_free(bytes, room);
     return status;
 }
 
@@ -185,7 +188,8 @@ ftl_status ftl_session_create_on(ftl_session **out, ftl_model *model, ftl_device
     const uint32_t threads = status == FTL_OK ? ftl_queue_threads(s->queue) : 0;
     if (status == FTL_OK)
         status = prepare(&s->prepared, &s->memory, model, device, options, threads);
-    if (status == FTL_OK) status = check_fit(&s->memory, options, device);
+    if (status == FTL_OK)
+        status = check_fit(&s->memory, options, device, ftl_weight_store_held(store, &s->prepared));
     if (status == FTL_OK) status = list_interface(s);
     if (status == FTL_OK)
         status = ftl_weight_store_fill(store, s->queue, &s->prepared, s->inputs, progress, arg);
@@ -325,11 +329,12 @@ ftl_status ftl_session_set_random_inputs(ftl_session *session, uint64_t seed)
     for (int32_t i = 0; i < session->n_inputs; i++) {
         const ftl_tensor *t = input_tensor(session, i);
         const size_t bytes = ftl_desc_bytes_checked(&t->desc);
-        void *data = ftl_pages_alloc(bytes);
+        const size_t room = bytes ? bytes : 1;
+        void *data = ftl_pages_alloc(room);
         if (!data) return ftl_fail(FTL_ENOMEM, "no memory for input \"%s\"", t->name);
         ftl_init_fill(t, seed, data);
         const ftl_status s = ftl_session_set_input(session, i, data, bytes);
-        ftl_pages_free(data, bytes);
+        ftl_pages_free(data, room);
         FTL_TRY(s);
     }
     return FTL_OK;

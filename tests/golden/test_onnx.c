@@ -220,8 +220,8 @@ static bool run_session(test_case *c)
     ftl_arena arena = { 0 };
     ftl_model *model = NULL;
     ftl_session *session = NULL;
-    bool ok = ftl_onnx_file_open(&file, c->path) == FTL_OK && bind_dims(c, file, &arena) == FTL_OK &&
-              ftl_model_open(&model, c->path) == FTL_OK;
+    bool ok = ftl_onnx_file_open(&file, c->path) == FTL_OK &&
+              bind_dims(c, file, &arena) == FTL_OK && ftl_model_open(&model, c->path) == FTL_OK;
     if (!ok) failed(c, "opening");
     ftl_session_dim dims[TENSORS_MAX * FTL_MAX_RANK];
     for (int32_t i = 0; i < c->n_dims; i++)
@@ -363,6 +363,20 @@ static bool write_cases(const char *python, char **args, int n_args, const char 
     return child > 0 && status == 0;
 }
 
+/* Puts paths for data:NAME; true where there was one.  Skips where the data is absent. */
+static bool place_data(char **args, int n_args)
+{
+    static char path[PATH_BYTES];
+    bool has_data = false;
+    for (int i = 0; i < n_args; i++) {
+        if (strncmp(args[i], "data:", 5) != 0) continue;
+        snprintf(path, sizeof path, "%s", ftl_test_data(args[i] + 5));
+        args[i] = path;
+        has_data = true;
+    }
+    return has_data;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) {
@@ -371,7 +385,8 @@ int main(int argc, char **argv)
     }
     const char *folder = getenv("FETTLE_TEST_ONNX_CASES"), *python = getenv("FETTLE_TEST_PYTHON");
     char made[PATH_BYTES];
-    if (!folder || !*folder) {
+    const bool has_data = place_data(argv + 2, argc - 2);
+    if (!folder || !*folder || has_data) {
         if (!python || !*python)
             ftl_test_skip("no Python with onnx and onnxruntime: set FETTLE_TEST_PYTHON, or "
                           "FETTLE_TEST_ONNX_CASES to a folder that the script has written");

@@ -62,8 +62,8 @@ static ftl_status prepare_concat(cpu_compile *c, const ftl_node *node)
         const ftl_tensor_desc *in = ftl_cpu_desc(c, node->in[i]);
         a->input = i;
         a->is_piece = is_whole;
-        a->out_offset = (size_t)(start * ftl_desc_span(out, axis + 1, out->rank)) *
-                        ftl_dtype_bytes(out->dtype);
+        a->out_offset =
+            (size_t)(start * ftl_desc_span(out, axis + 1, out->rank)) * ftl_dtype_bytes(out->dtype);
         ftl_move_concat(&a->move, out, in, axis, start);
         FTL_TRY(add_move(c, node, a));
         start += in->dim[axis];

@@ -157,6 +157,53 @@ static void names_and_rows_agree(void **s)
     assert_int_equal(ftl_op_from_name("no such op"), FTL_OP_COUNT);
 }
 
+/* Sizes that only overflow beside a 0, and a step as large as int64 goes. */
+static void hostile_shapes_are_refused_or_exact(void **s)
+{
+    (void)s;
+    int64_t count;
+    const int64_t big = (int64_t)1 << 62;
+    const ftl_tensor_desc hidden = { .dtype = FTL_DTYPE_F32, .rank = 3, .dim = { 0, big, big } };
+    assert_false(ftl_desc_count(&hidden, &count));
+    const ftl_tensor_desc empty = { .dtype = FTL_DTYPE_F32, .rank = 2, .dim = { big, 0 } };
+    assert_true(ftl_desc_count(&empty, &count));
+    assert_int_equal(count, 0);
+    ftl_graph *g;
+    assert_ok(ftl_graph_create(&g, "hostile", true));
+    const ftl_tensor_desc d = { .dtype = FTL_DTYPE_F32, .rank = 1, .dim = { 10 } };
+    const int32_t x = ftl_graph_input(g, "x", &d);
+    const ftl_attr a = { .slice = { .start = { 1 }, .limit = { 10 }, .step = { INT64_MAX } } };
+    const int32_t y = FTL_ADD(g, slice, &a, x);
+    assert_int_equal(ftl_graph_peek_desc(g, y)->dim[0], 1);
+    ftl_graph_destroy(g);
+}
+
+/* Looked up by name and by number: among many, and what is none. */
+static void sources_are_found(void **s)
+{
+    (void)s;
+    ftl_graph *g;
+    char name[32];
+    int32_t tensor[100];
+    assert_ok(ftl_graph_create(&g, "many", true));
+    assert_int_equal(ftl_graph_find_source(g, "w0"), -1);
+    assert_int_equal(ftl_graph_source_index(g, 0), -1);
+    const ftl_tensor_desc d = { .dtype = FTL_DTYPE_F32, .rank = 1, .dim = { 2 } };
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        tensor[i] = ftl_graph_weight(g, name, &d, NULL, (ftl_init){ 0 });
+        const int32_t value = FTL_ADD(g, neg, NULL, tensor[i]);
+        assert_int_equal(ftl_graph_source_index(g, value), -1);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "w%d", i);
+        assert_int_equal(ftl_graph_find_source(g, name), tensor[i]);
+        assert_int_equal(ftl_graph_source_index(g, tensor[i]), i);
+    }
+    assert_int_equal(ftl_graph_find_source(g, "w100"), -1);
+    ftl_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +214,8 @@ int main(void)
         cmocka_unit_test(a_state_has_one_new_value_of_its_shape),
         cmocka_unit_test(every_failing_allocation_is_reported),
         cmocka_unit_test(names_and_rows_agree),
+        cmocka_unit_test(hostile_shapes_are_refused_or_exact),
+        cmocka_unit_test(sources_are_found),
     };
     return ftl_test_run(tests);
 }

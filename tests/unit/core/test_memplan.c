@@ -267,6 +267,25 @@ static void states_that_change_places_are_refused(void **s)
     ftl_graph_destroy(g);
 }
 
+/* Results of 2^62 bytes each: four of them would come out as a workspace of 0 bytes. */
+static void a_workspace_that_overflows_is_refused(void **s)
+{
+    (void)s;
+    ftl_graph *g;
+    assert_ok(ftl_graph_create(&g, "huge", true));
+    const ftl_tensor_desc d = vector(1);
+    const ftl_attr huge = { .shape = { .rank = 1, .dim = { (int64_t)1 << 60 } } };
+    const int32_t x = ftl_graph_input(g, "x", &d);
+    int32_t sum = FTL_ADD(g, broadcast, &huge, x);
+    for (int i = 0; i < 4; i++)
+        sum = FTL_ADD(g, add, NULL, sum, FTL_ADD(g, broadcast, &huge, FTL_ADD(g, neg, NULL, x)));
+    ftl_graph_output(g, "y", FTL_ADD(g, neg, NULL, sum));
+    const ftl_memplan_options o = { .struct_size = sizeof o };
+    ftl_memplan plan;
+    assert_fails(FTL_EINVAL, ftl_memplan_init(&plan, g, &o));
+    ftl_graph_destroy(g);
+}
+
 static void every_failing_allocation_is_reported(void **s)
 {
     (void)s;
@@ -292,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_chain_lives_in_one_place),
         cmocka_unit_test(nested_concatenations_are_written_in_place),
         cmocka_unit_test(states_that_change_places_are_refused),
+        cmocka_unit_test(a_workspace_that_overflows_is_refused),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return ftl_test_run(tests);

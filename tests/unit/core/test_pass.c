@@ -278,6 +278,54 @@ static void derived_weights_have_the_same_id_in_two_programs(void **s)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) ftl_graph_destroy(all[i]);
 }
 
+/* 0.5 as [1,1,1] gives a [2,3] an axis more, which the activation would lose. */
+static void a_constant_with_axes_of_its_own_keeps_the_shape(void **s)
+{
+    (void)s;
+    net n = { 0 };
+    assert_ok(ftl_graph_create(&n.g, "gelu", true));
+    const int32_t x = input(&n, "x", 2, (const int64_t[]){ 2, 3 });
+    const float half = 0.5f;
+    const ftl_tensor_desc d = { .dtype = FTL_DTYPE_F32, .rank = 3, .dim = { 1, 1, 1 } };
+    const int32_t root = ftl_graph_const_scalar(n.g, FTL_DTYPE_F32, 1.41421356);
+    const int32_t one = ftl_graph_const_scalar(n.g, FTL_DTYPE_F32, 1);
+    const int32_t erf = FTL_ADD(n.g, erf, NULL, FTL_ADD(n.g, div, NULL, x, root));
+    const int32_t inner = FTL_ADD(n.g, mul, NULL, x, FTL_ADD(n.g, add, NULL, erf, one));
+    const int32_t y = FTL_ADD(n.g, mul, NULL, inner, ftl_graph_const(n.g, &d, &half));
+    ftl_graph_output(n.g, "y", y);
+    ftl_graph *fused;
+    assert_ok(ftl_pass_optimize(&fused, n.g));
+    const ftl_graph_view *v = ftl_graph_get_view(fused);
+    assert_true(
+        ftl_desc_equal(&v->tensors[v->outputs[0].tensor].desc, ftl_graph_peek_desc(n.g, y)));
+    ftl_graph_destroy(fused);
+    ftl_graph_destroy(n.g);
+}
+
+/* 100 doublings have 2^100 paths back to the weight; the two results differ in their first step
+ * alone, and must not be taken for the same weight. */
+static void deep_recipes_end_and_stay_apart(void **s)
+{
+    (void)s;
+    net n = { 0 };
+    assert_ok(ftl_graph_create(&n.g, "deep", true));
+    const int64_t dim = 4;
+    const int32_t x = input(&n, "x", 1, &dim), w = weight(&n, "w", 1, &dim, 0, 1);
+    int32_t a = FTL_ADD(n.g, neg, NULL, w), b = FTL_ADD(n.g, abs, NULL, w);
+    for (int i = 0; i < 100; i++) {
+        a = FTL_ADD(n.g, max, NULL, a, a);
+        b = FTL_ADD(n.g, max, NULL, b, b);
+    }
+    ftl_graph_output(n.g, "y", FTL_ADD(n.g, add, NULL, FTL_ADD(n.g, mul, NULL, x, a), b));
+    ftl_graph *prologue, *rest;
+    assert_ok(ftl_graph_split_prologue(&prologue, &rest, n.g));
+    assert_int_equal(ftl_graph_get_view(prologue)->n_outputs, 2);
+    assert_int_equal(ftl_graph_get_view(rest)->n_sources, 3); /* x and two weights */
+    ftl_graph_destroy(prologue);
+    ftl_graph_destroy(rest);
+    ftl_graph_destroy(n.g);
+}
+
 static void every_failing_allocation_is_reported(void **s)
 {
     (void)s;
@@ -307,6 +355,8 @@ int main(void)
         cmocka_unit_test(what_others_read_is_not_absorbed),
         cmocka_unit_test(constants_fold_and_keep_is_a_wall),
         cmocka_unit_test(derived_weights_have_the_same_id_in_two_programs),
+        cmocka_unit_test(a_constant_with_axes_of_its_own_keeps_the_shape),
+        cmocka_unit_test(deep_recipes_end_and_stay_apart),
         cmocka_unit_test(every_failing_allocation_is_reported),
     };
     return ftl_test_run(tests);

@@ -320,8 +320,9 @@ static void all_missing_operators_are_named(void **state)
     node(&m, "Loop", "b", "c");
     node_of(&m, "com.example", "Relu", "c", "d");
     node(&m, "GroupNormalization", "d", "y"); /* of opset 18 */
-    refused_as(&m, FTL_EUNSUPPORTED,
-               "lacks these operators: Loop, NonZero, com.example.Relu, GroupNormalization (opset 13)");
+    refused_as(
+        &m, FTL_EUNSUPPORTED,
+        "lacks these operators: Loop, NonZero, com.example.Relu, GroupNormalization (opset 13)");
 }
 
 static void opsets_outside_are_refused(void **state)
@@ -481,11 +482,13 @@ static void working_out_is_limited(void **state)
 static void every_operator_takes_odd_inputs(void **state)
 {
     (void)state;
-    static const int64_t dims[][5] = { { 0 }, { 3 }, { 2, 3 }, { 2, 4, 6 }, { 1, 4, 5, 5 },
-                                       { 0, 4, 0, 2 }, { 1, 2, 3, 4, 2 } };
+    static const int64_t dims[][5] = {
+        { 0 }, { 3 }, { 2, 3 }, { 2, 4, 6 }, { 1, 4, 5, 5 }, { 0, 4, 0, 2 }, { 1, 2, 3, 4, 2 }
+    };
     static const size_t ranks[] = { 0, 1, 2, 3, 4, 4, 5 };
-    static const char *const lists[] = { "-", "x", "x x", "x s", "x i", "x x x", "x s s", "i x x",
-                                         "x i x", "x - s", "x s x", "x x x x x", "x s s s s" };
+    static const char *const lists[] = { "-",     "x",         "x x",      "x s",   "x i",
+                                         "x x x", "x s s",     "i x x",    "x i x", "x - s",
+                                         "x s x", "x x x x x", "x s s s s" };
     for (int32_t op = 0; ftl_onnx_operator_name(op); op++)
         for (size_t r = 0; r < sizeof ranks / sizeof *ranks; r++)
             for (size_t l = 0; l < sizeof lists / sizeof *lists; l++) {
@@ -500,7 +503,8 @@ static void every_operator_takes_odd_inputs(void **state)
                 const bytes model = finish(&m, 7 + (int64_t)(r + l) % 15, "y");
                 ftl_onnx_file *file;
                 ftl_graph *graph;
-                if (bind_bytes(&graph, &file, &model, 1) == FTL_OK) assert_ok(ftl_graph_check(graph));
+                if (bind_bytes(&graph, &file, &model, 1) == FTL_OK)
+                    assert_ok(ftl_graph_check(graph));
                 else assert_sentence("m.onnx");
                 ftl_graph_destroy(graph);
                 ftl_onnx_file_close(file);
