@@ -20,8 +20,8 @@ enum { PATH_BYTES = 512 };
 static _Thread_local bool was_refused, is_parsing;
 
 /* jansson 2.14 does not see that the buffer of its lexer could not grow (strbuffer_append_byte() in
- * lex_save()) and then copies a string past its end.  So while it parses, a refusal is noted and the
- * system is asked directly; the tree is dropped afterwards.  Only a process of which the system
+ * lex_save()) and then copies a string past its end.  So while it parses, a refusal is noted and
+ * the system is asked directly; the tree is dropped afterwards.  Only a process of which the system
  * itself refuses a few bytes comes to that bug. */
 static void *get_memory(size_t bytes)
 {

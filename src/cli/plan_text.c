@@ -72,7 +72,7 @@ bool ftl_cli_plan_fill(ftl_plan_options *o, const ftl_cli_plan_values *v,
     *o = (ftl_plan_options)FTL_PLAN_OPTIONS_INIT;
     o->device = v->device;
     o->batch = v->batch;
-    o->n_threads = (uint32_t)v->threads;
+    o->n_threads = v->threads > UINT32_MAX ? UINT32_MAX : (uint32_t)v->threads;
     o->max_memory_bytes = v->max_memory;
     o->max_latency_s = v->max_latency;
     o->max_error = v->max_error;

@@ -37,9 +37,9 @@ struct ftl_device {
 struct ftl_buffer {
     ftl_device *device;
     ftl_tensor_desc desc;
-    size_t bytes; /* as the caller counts them; a packed weight may differ from desc */
-    int32_t layout;        /* set by device.h: what pack made, 0 for row-major           */
-    uint8_t is_read_only;  /* set by device.h: host memory that was wrapped              */
+    size_t bytes;         /* as the caller counts them; a packed weight may differ from desc */
+    int32_t layout;       /* set by device.h: what pack made, 0 for row-major           */
+    uint8_t is_read_only; /* set by device.h: host memory that was wrapped              */
 };
 struct ftl_queue {
     ftl_device *device;
@@ -141,9 +141,9 @@ typedef enum ftl_bench_what {
 typedef struct ftl_bench_job {
     uint32_t struct_size;
     ftl_bench_what what;
-    ftl_dtype dtype;    /* PEAK                                                               */
-    uint64_t bytes;     /* working set of all threads and arrays together                     */
-    double seconds;     /* about how long one sample lasts                                    */
+    ftl_dtype dtype; /* PEAK                                                               */
+    uint64_t bytes;  /* working set of all threads and arrays together                     */
+    double seconds;  /* about how long one sample lasts                                    */
     uint32_t n_samples;
 } ftl_bench_job;
 typedef struct ftl_bench_extension {

@@ -65,12 +65,11 @@ static ftl_status add_contender(fitting *f, int32_t candidate)
         ftl_candidate_session(&f->box->candidates[candidate], f->model, f->options);
     const ftl_status s =
         ftl_session_create_on(&c->session, f->model, f->device, f->store, &o, report_load, f);
-    if ((s == FTL_ENOFIT || s == FTL_ENOMEM) && f->n > 0) { /* beside the others it has no room */
+    if (s != FTL_OK) {
         ftl_free(c->seconds);
-        return FTL_OK;
+        return s;
     }
-    f->n++; /* half-built ones are freed too */
-    FTL_TRY(s);
+    f->n++;
     return ftl_session_set_random_inputs(c->session, f->options->seed);
 }
 
@@ -79,11 +78,15 @@ static ftl_status add_contender(fitting *f, int32_t candidate)
 static ftl_status pick_contenders(fitting *f)
 {
     const ftl_plan *plan = &f->box->plan;
-    if (plan->baseline >= 0 && plan->candidates[plan->baseline].fits)
-        FTL_TRY(add_contender(f, plan->baseline));
-    for (int32_t i = 0; i < plan->n_candidates && f->n < MOST_MEASURED; i++)
-        if (plan->candidates[i].fits) FTL_TRY(add_contender(f, i));
-    return FTL_OK;
+    ftl_status last = FTL_OK;
+    for (int32_t k = -1; k < plan->n_candidates && f->n < MOST_MEASURED; k++) {
+        const int32_t i = k < 0 ? plan->baseline : k;
+        if (i < 0 || !plan->candidates[i].fits) continue;
+        const ftl_status s = add_contender(f, i);
+        if (s == FTL_ENOFIT || s == FTL_ENOMEM) last = s; /* no room for it beside the others */
+        else FTL_TRY(s);
+    }
+    return f->n > 0 ? FTL_OK : last;
 }
 
 static void drop_contenders(fitting *f)

@@ -170,6 +170,11 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+bool ftl_prepared_is_readable(const ftl_tensor *tensor)
+{
+    return tensor->data && (uintptr_t)tensor->data % ftl_dtype_bytes(tensor->desc.dtype) == 0;
+}
+
 /* Host bytes while a weight is made: what has no file is filled, every result of the recipe is
  * kept till its end, and a packed cell is filled from a row-major copy. */
 static size_t extra_of(const ftl_prepared *p, const ftl_prepared_weight *w)
@@ -177,11 +182,11 @@ static size_t extra_of(const ftl_prepared *p, const ftl_prepared_weight *w)
     const ftl_tensor *t =
         ftl_graph_peek(p->slice, ftl_graph_get_view(p->slice)->sources[w->source]);
     if (w->is_wrapped) return 0;
-    if (!w->is_derived) return t->data ? 0 : ftl_desc_bytes_checked(&t->desc);
+    if (!w->is_derived) return ftl_prepared_is_readable(t) ? 0 : ftl_desc_bytes_checked(&t->desc);
     const ftl_graph_view *v = ftl_graph_get_view(w->recipe);
     size_t bytes = 0;
     for (int32_t i = 0; i < v->n_sources; i++)
-        if (!v->tensors[v->sources[i]].data)
+        if (!ftl_prepared_is_readable(&v->tensors[v->sources[i]]))
             bytes = sum(bytes, ftl_desc_bytes_checked(&v->tensors[v->sources[i]].desc));
     for (int32_t n = 0; n < v->n_nodes; n++)
         if (v->nodes[n].op != FTL_OP_reshape)
@@ -197,7 +202,7 @@ static ftl_status choose_storage(ftl_prepared *p, bool may_wrap)
         const ftl_tensor *t = &v->tensors[v->sources[w->source]];
         FTL_TRY(ftl_program_weight_layout(p->program, w->source, &w->layout, &w->cell_bytes));
         w->is_wrapped = may_wrap && w->layout == 0 && ftl_model_is_mapped(p->model, t->data) &&
-                        (uintptr_t)t->data % ftl_dtype_bytes(t->desc.dtype) == 0;
+                        ftl_prepared_is_readable(t);
         w->extra_bytes = extra_of(p, w);
     }
     qsort(p->weights, (size_t)p->n_weights, sizeof *p->weights, compare_weights);

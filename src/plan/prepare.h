@@ -38,6 +38,11 @@ typedef struct ftl_prepared {
     uint32_t n_threads; /* of the program, resolved */
 } ftl_prepared;
 
+/* A file puts numbers anywhere, but kernels read floats: true when the tensor's bytes can be read
+ * where they lie.  Otherwise, and without a file, a host copy stands in while a weight is
+ * loaded. */
+bool ftl_prepared_is_readable(const ftl_tensor *tensor);
+
 /* Graphs only.  deinit accepts an all-zero object.  FTL_EUNSUPPORTED names the op that the device
  * lacks. */
 ftl_status ftl_prepared_init(ftl_prepared *out, const ftl_model *model, ftl_device *device,

@@ -69,13 +69,14 @@ static size_t page_bytes(const ftl_tensor *t)
     return bytes ? bytes : 1;
 }
 
-/* Fresh pages with what a source of the model holds when no file gives it. */
+/* Fresh pages with what a source of the model holds when no file gives it in a readable place. */
 static ftl_status fill_pages(void **out, const ftl_tensor *t, uint64_t seed)
 {
     const size_t bytes = page_bytes(t);
     *out = ftl_pages_alloc(bytes);
     if (!*out) return ftl_fail(FTL_ENOMEM, "no memory for %zu bytes of weight %s", bytes, t->name);
-    ftl_init_fill(t, seed, *out);
+    if (t->data) memcpy(*out, t->data, ftl_desc_bytes_checked(&t->desc));
+    else ftl_init_fill(t, seed, *out);
     return FTL_OK;
 }
 
@@ -89,8 +90,8 @@ static ftl_status run_recipe(const ftl_weight_store *store, const ftl_model *mod
     ftl_status s = in && filled ? FTL_OK : ftl_fail(FTL_ENOMEM, "no memory to derive a weight");
     for (int32_t i = 0; s == FTL_OK && i < v->n_sources; i++) {
         const ftl_tensor *t = &v->tensors[v->sources[i]];
-        if (!t->data) s = fill_pages(&filled[i], t, store->seed);
-        in[i] = t->data ? t->data : filled[i];
+        if (!ftl_prepared_is_readable(t)) s = fill_pages(&filled[i], t, store->seed);
+        in[i] = filled[i] ? filled[i] : t->data;
     }
     if (s == FTL_OK) s = ftl_eval_graph(recipe, in, (void *const[]){ result });
     for (int32_t i = 0; in && filled && i < v->n_sources; i++) {
@@ -111,7 +112,7 @@ static ftl_status make_cell(ftl_buffer **out, const ftl_weight_store *store, ftl
 {
     const size_t bytes = ftl_desc_bytes_checked(&t->desc);
     if (w->is_wrapped) return ftl_buffer_wrap(out, store->device, &t->desc, t->data, bytes);
-    if (!w->is_derived && t->data) {
+    if (!w->is_derived && ftl_prepared_is_readable(t)) {
         FTL_TRY(ftl_buffer_pack(out, queue, w->layout, t->data, &t->desc));
         drop_pages(p->model, t->data, bytes);
         return FTL_OK;
@@ -127,6 +128,7 @@ static ftl_status make_cell(ftl_buffer **out, const ftl_weight_store *store, ftl
     }
     if (s == FTL_OK) s = ftl_buffer_pack(out, queue, w->layout, rows, &t->desc);
     ftl_pages_free(rows, page_bytes(t));
+    if (!w->is_derived && t->data) drop_pages(p->model, t->data, bytes);
     return s;
 }
 

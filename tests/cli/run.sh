@@ -37,7 +37,7 @@ says "given twice"
 run 0 run @linear-1000 --top 3
 prints "softmax applied"
 check "three classes, the most probable first" \
-    [ "$(sed -n '/^CLASS/,/^softmax/p' "$out" | awk '$3 == "-" { print $2 }' | sort -rn | wc -l)" = 3 ]
+    [ "$(sed -n '/^CLASS/,/^softmax/p' "$out" | grep -cE "^ +[0-9]+ +[0-9.]+ % ")" = 3 ]
 run 0 run @linear-1000 --verbose
 prints "linear"
 narrow

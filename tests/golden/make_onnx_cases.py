@@ -21,9 +21,7 @@ by one space, and no name or file holds a space, a comma or an equals sign:
              holds the value: little-endian float32 (<f4), float16 (<f2), int64 (<i8), int32 (<i4),
              int8 (|i1), uint8 (|u1) or bool (|b1), C order. Shapes are exact, 0-d included
 
---archive packs the folder; the same files give the same bytes. onnx_cases.tar.gz here was made by
-
-    make_onnx_cases.py --out /tmp/onnx_cases --seed 1 --archive onnx_cases.tar.gz
+--archive packs the folder; the same files give the same bytes.
 
 --cross-check also evaluates each model with the onnx package's own evaluator and lists where the
 two differ; it is for whoever changes the cases. In onnx 1.23.2 the evaluator is the one that is

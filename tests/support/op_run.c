@@ -96,7 +96,9 @@ static ftl_status run_on(op_run *r, ftl_device *device)
 {
     FTL_TRY(ftl_device_legalize(&r->legal, device, r->build.graph));
     FTL_TRY(ftl_queue_create(&r->queue, device, 2));
-    FTL_TRY(ftl_program_compile(&r->program, device, r->legal, NULL));
+    const ftl_compile_options options = { .struct_size = sizeof options,
+                                          .n_threads = ftl_queue_threads(r->queue) };
+    FTL_TRY(ftl_program_compile(&r->program, device, r->legal, &options));
     ftl_program_info info;
     FTL_TRY(ftl_program_get_info(r->program, &info));
     const ftl_graph_view *v = ftl_graph_get_view(r->legal);

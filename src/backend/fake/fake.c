@@ -6,8 +6,7 @@
  *     memory=BYTES       cells beyond that are refused with FTL_ENOMEM
  *     late               runs asked for with an event happen when the event is waited for
  *     CALL@N=CODE        the N-th call of CALL (from 1) fails; CALL is one of buffer_create,
- * upload,
- *                        download, compile, run; CODE is enomem, eio, elost, etimeout
+ *                        upload, download, compile, run; CODE is enomem, eio, elost, etimeout
  *     only=OP+OP+...     of the primitives, only these are supported
  * A failed run leaves garbage in aliased cells, as a real lost device would. */
 #include <pthread.h>

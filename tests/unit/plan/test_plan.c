@@ -105,6 +105,46 @@ static void limits_are_kept_and_named(void **s)
     ftl_plan_destroy(plan);
 }
 
+/* A path is any bytes, JSON is UTF-8; and a machine may be named twice. */
+static void a_path_that_is_no_utf8_is_written_all_the_same(void **s)
+{
+    (void)s;
+    char path[512], *text;
+    ftl_profile *p;
+    assert_ok(ftl_profile_import(&p, made_up_machine()));
+    snprintf(path, sizeof path, "%s", ftl_test_temp("made\xff.json"));
+    assert_ok(ftl_profile_export(p, path));
+    ftl_profile_destroy(p);
+    const char *on[] = { path, path };
+    ftl_plan_options o = FTL_PLAN_OPTIONS_INIT;
+    o.on = on;
+    o.n_on = 2;
+    ftl_plan *plan = plan_for("@linear-1000", &o);
+    assert_int_equal(plan->n_candidates, 6);
+    assert_ok(ftl_plan_json(&text, plan));
+    assert_non_null(strstr(text, "made?.json"));
+    ftl_text_free(text);
+    ftl_plan_destroy(plan);
+}
+
+/* The batch is a dim like others: given as one, it is the batch of the candidates too. */
+static void a_batch_given_as_a_dim_counts(void **s)
+{
+    (void)s;
+    const char *on = made_up_machine();
+    const ftl_session_dim dim = { .name = "batch", .value = 7 };
+    ftl_plan_options o = FTL_PLAN_OPTIONS_INIT;
+    o.on = &on;
+    o.n_on = 1;
+    o.goal = FTL_GOAL_THROUGHPUT;
+    o.dims = &dim;
+    o.n_dims = 1;
+    ftl_plan *plan = plan_for("@linear-1000", &o);
+    assert_int_equal(plan->n_candidates, 3); /* nothing else is tried */
+    for (int32_t i = 0; i < 3; i++) assert_int_equal(plan->candidates[i].batch, 7);
+    ftl_plan_destroy(plan);
+}
+
 static void throughput_tries_larger_batches(void **s)
 {
     (void)s;
@@ -171,8 +211,6 @@ static void a_saved_plan_says_what_to_run(void **s)
     assert_fails(FTL_ENOTFOUND, ftl_plan_load(&saved, "/nonexistent/plan.json"));
 }
 
-/* From a data sheet: reading a profile goes through jansson 2.14, whose lexer writes past its
- * buffer when it cannot grow it. */
 static void every_failing_allocation_is_reported(void **s)
 {
     (void)s;
@@ -204,6 +242,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_threads_win_where_arithmetic_binds),
         cmocka_unit_test(limits_are_kept_and_named),
+        cmocka_unit_test(a_path_that_is_no_utf8_is_written_all_the_same),
+        cmocka_unit_test(a_batch_given_as_a_dim_counts),
         cmocka_unit_test(throughput_tries_larger_batches),
         cmocka_unit_test(chips_of_the_catalogue_are_ranked),
         cmocka_unit_test(a_saved_plan_says_what_to_run),
