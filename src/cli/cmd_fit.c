@@ -20,9 +20,10 @@ static const ftl_cli_option options[] = {
 };
 
 /* MODEL.fit.json; of a preset NAME.fit.json in this folder. */
-static void default_output(char *path, size_t size, const char *model)
+static bool default_output(char *path, size_t size, const char *model)
 {
-    snprintf(path, size, "%s.fit.json", *model == '@' ? model + 1 : model);
+    const int n = snprintf(path, size, "%s.fit.json", *model == '@' ? model + 1 : model);
+    return n > 0 && (size_t)n < size;
 }
 
 static void add_row(ftl_cli_table *t, const char *what, const char *predicted, const char *measured,
@@ -127,7 +128,9 @@ static int fit_model(const ftl_cli_context *context, const ftl_cli_plan_values *
     ftl_plan_options o;
     char path[PATH];
     if (!ftl_cli_plan_fill(&o, v, context, &room)) return FTL_CLI_WRONG_USE;
-    default_output(path, sizeof path, name);
+    if (!v->output && !default_output(path, sizeof path, name))
+        return ftl_cli_wrong_use("fit: the model's path is too long to put .fit.json behind it; "
+                                 "name the plan with -o PATH");
     const char *output = v->output ? v->output : path;
     ftl_model *model = NULL;
     ftl_plan *plan = NULL;

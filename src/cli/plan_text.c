@@ -100,7 +100,9 @@ void ftl_cli_plan_head(const ftl_plan *plan)
     printf("%s: ", plan->model);
     snprintf(text, sizeof text, "%s weights%s, %s a run of batch %lld",
              ftl_text_rate(weights, sizeof weights, (double)plan->n_weights, ""),
-             plan->has_weights ? "" : " (seeded random ones: speed is real, results are not)",
+             plan->has_weights || plan->n_weights == 0
+                 ? ""
+                 : " (seeded random ones: speed is real, results are not)",
              ftl_text_rate(flops, sizeof flops, plan->flops, "FLOP"), (long long)batch);
     ftl_cli_wrap(stdout, text, ftl_text_width(plan->model) + 2);
 }

@@ -232,7 +232,7 @@ static bool is_number(const ftl_graph *g, int32_t tensor, double want)
     const ftl_tensor *t = ftl_graph_peek(g, tensor);
     if (!t || t->kind != FTL_TENSOR_CONST || ftl_desc_count_checked(&t->desc) != 1) return false;
     const double value = ftl_element_get(t->desc.dtype, t->data, 0);
-    return value > want * (1 - 1e-3) && value < want * (1 + 1e-3);
+    return value > want * (1 - 1e-4) && value < want * (1 + 1e-4);
 }
 
 static const ftl_node *producer_of(const ftl_graph *g, int32_t tensor, ftl_op op)
