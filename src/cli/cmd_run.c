@@ -283,7 +283,7 @@ static void print_nodes(const ftl_run_result *r)
         ftl_cli_cell(&t, "%s", ftl_text_bytes(a, sizeof a, n->bytes));
         ftl_cli_cell(&t, "%s",
                      n->seconds > 0 ? ftl_text_rate(b, sizeof b, n->flops / n->seconds, "") : "-");
-        ftl_cli_cell(&t, "%s", n->name);
+        ftl_cli_cell_tail(&t, n->name, 32);
     }
     ftl_cli_table_print(&t, stdout);
 }

@@ -117,6 +117,13 @@ void ftl_cli_cell(ftl_cli_table *table, const char *format, ...)
     table->used += took + 1 < room ? took + 1 : room - 1; /* the pool's last byte stays a NUL */
 }
 
+void ftl_cli_cell_tail(ftl_cli_table *table, const char *name, size_t most)
+{
+    const size_t n = strlen(name);
+    if (n > most) ftl_cli_cell(table, "...%s", name + n - (most - 3));
+    else ftl_cli_cell(table, "%s", name);
+}
+
 static const char *text_of(const ftl_cli_table *t, int row, int column)
 {
     return t->pool + t->cell[row * t->n_columns + column];

@@ -41,6 +41,8 @@ typedef struct ftl_cli_table {
 void ftl_cli_table_start(ftl_cli_table *table, const char *align);
 void ftl_cli_cell(ftl_cli_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A name of at most `most` bytes: of a longer one the end, which tells layers apart. */
+void ftl_cli_cell_tail(ftl_cli_table *table, const char *name, size_t most);
 /* Prints and empties it. */
 void ftl_cli_table_print(ftl_cli_table *table, FILE *file);
 

@@ -185,7 +185,7 @@ void ftl_cli_plan_nodes(const ftl_plan *plan)
         ftl_cli_cell(&t, "%s", ftl_text_bytes(bytes, sizeof bytes, n->bytes));
         ftl_cli_cell(&t, "%s", ftl_text_seconds(predicted, sizeof predicted, n->predicted_s));
         ftl_cli_cell(&t, "%s", measured);
-        ftl_cli_cell(&t, "%s", n->name);
+        ftl_cli_cell_tail(&t, n->name, 29);
         if (i % 64 == 63) ftl_cli_table_print(&t, stdout); /* a table holds 100 rows */
     }
     ftl_cli_table_print(&t, stdout);

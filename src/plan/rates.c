@@ -228,6 +228,13 @@ static ftl_profile_row learned_row(const ftl_profile *p, ftl_work_class work, in
     return row;
 }
 
+/* A clock that was read late books a node's time on its neighbor: what is much faster than its
+ * bound is such a reading. */
+static bool is_possible(const ftl_rates_sample *sample)
+{
+    return sample->bound_s > 0 && sample->seconds > 0.7 * sample->bound_s;
+}
+
 ftl_status ftl_rates_learn(ftl_profile *profile, uint32_t n_threads,
                            const ftl_rates_sample *samples, size_t n)
 {
@@ -239,8 +246,7 @@ ftl_status ftl_rates_learn(ftl_profile *profile, uint32_t n_threads,
         double bound = 0, seconds = 0, squares = 0, weight = 0;
         size_t count = 0;
         for (size_t i = 0; i < n; i++) {
-            if ((int)samples[i].work != w || samples[i].seconds <= 0 || samples[i].bound_s <= 0)
-                continue;
+            if ((int)samples[i].work != w || !is_possible(&samples[i])) continue;
             bound += samples[i].bound_s;
             seconds += samples[i].seconds;
             count++;
@@ -248,8 +254,7 @@ ftl_status ftl_rates_learn(ftl_profile *profile, uint32_t n_threads,
         if (count == 0) continue;
         const double efficiency = bound / seconds;
         for (size_t i = 0; i < n; i++) {
-            if ((int)samples[i].work != w || samples[i].seconds <= 0 || samples[i].bound_s <= 0)
-                continue;
+            if ((int)samples[i].work != w || !is_possible(&samples[i])) continue;
             const double off = log(samples[i].bound_s / samples[i].seconds / efficiency);
             squares += samples[i].seconds * off * off;
             weight += samples[i].seconds;

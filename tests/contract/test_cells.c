@@ -221,6 +221,12 @@ static void memory_limit_is_kept_and_given_back(void **unused)
     assert_ok(ftl_buffer_create(&cells[n], device, &desc)); /* there is room again */
     for (int i = 0; i <= n; i++) ftl_buffer_destroy(cells[i]);
     assert_fails(FTL_ENOMEM, ftl_buffer_create(&cells[0], device, &all));
+    for (uint64_t nth = 1; nth <= 2; nth++) { /* the host has no memory: nothing stays counted */
+        ftl_alloc_fail_at(nth, true);
+        if (ftl_buffer_create(&cells[0], device, &desc) == FTL_OK) ftl_buffer_destroy(cells[0]);
+        ftl_alloc_fail_at(0, false);
+        assert_int_equal(free_bytes(device), before);
+    }
     assert_int_equal(free_bytes(device), before);
     assert_int_equal(ftl_alloc_live(), live);
     ftl_device_close(device);

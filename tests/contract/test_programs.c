@@ -440,6 +440,39 @@ static void states_change_places(void **unused)
     rig_deinit(&r);
 }
 
+/* A shift register, told in the order in which copying one after the other would be wrong:
+ * c takes x, b takes c, a takes b, and a falls out. */
+static void states_move_on_by_one(void **unused)
+{
+    (void)unused;
+    enum { N = 3 };
+    static const ftl_init zero = { .kind = FTL_INIT_FILL };
+    rig r;
+    const ftl_tensor_desc desc = DESC(F32, N);
+    ftl_graph *g = ftl_test_graph();
+    const int32_t x = ftl_test_input(g, desc), a = ftl_graph_state(g, "a", &desc, zero);
+    const int32_t b = ftl_graph_state(g, "b", &desc, zero);
+    const int32_t c = ftl_graph_state(g, "c", &desc, zero);
+    ftl_graph_output_state(g, c, x);
+    ftl_graph_output_state(g, b, c);
+    ftl_graph_output_state(g, a, b);
+    ftl_graph_output(g, "out", a);
+    assert_ok(ftl_graph_status(g));
+    rig_init(&r, contract_device, g, 1);
+    for (int run = 0; run < 6; run++) {
+        const float in[N] = { (float)run + 1, (float)run + 2, (float)run + 3 };
+        rig_put(&r, 0, in);
+        assert_ok(rig_run(&r));
+        for (int o = 0; o < 4; o++) { /* output o shows x of o runs ago */
+            float got[N];
+            rig_get(&r, o, got);
+            for (int i = 0; i < N; i++) assert_true(got[i] == (run < o ? 0 : in[i] - (float)o));
+        }
+    }
+    ftl_graph_destroy(g);
+    rig_deinit(&r);
+}
+
 /* ---- a larger graph: repeatability, threads, sharing --------------------------------------- */
 
 enum { NET_X = 2 * 3 * 16 * 16, NET_W = 8 * 3 * 3 * 3, NET_V = 64 * 8 * 14 * 14, NET_Y = 2 * 64 };
@@ -834,6 +867,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(empty_tensors_and_scalars_run),
         cmocka_unit_test(state_is_new_afterwards_and_old_before),
         cmocka_unit_test(states_change_places),
+        cmocka_unit_test(states_move_on_by_one),
         cmocka_unit_test(runs_repeat_their_bits),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(a_queue_of_other_threads_is_refused_or_right),
