@@ -109,6 +109,11 @@ const ftl_tensor_desc *ftl_cpu_desc(const cpu_compile *c, int32_t tensor);
 /* How many pieces to cut `units` of work into: about `grain` operations each at least, and a few
  * for each thread at most. */
 int64_t ftl_cpu_chunks(const cpu_compile *c, int64_t units, double operations_per_unit);
+/* Tiles that cover `size`. */
+static inline int64_t ftl_cpu_tiles(int64_t size, int64_t tile)
+{
+    return (size + tile - 1) / tile;
+}
 /* Units [*begin, *end) of chunk `chunk` of `n_chunks`. */
 void ftl_cpu_chunk_range(int64_t units, int64_t n_chunks, int64_t chunk, int64_t *begin,
                          int64_t *end);

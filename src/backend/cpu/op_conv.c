@@ -80,11 +80,6 @@ static ftl_conv2d_shape shape_of(const ftl_tensor_desc *x, const ftl_tensor_desc
                                .groups = t->groups };
 }
 
-static int64_t tiles(int64_t size, int64_t tile)
-{
-    return (size + tile - 1) / tile;
-}
-
 /* Pixels first: a piece of pixels builds its panels once for all channels. */
 static void cut_conv(const cpu_compile *c, conv_args *a)
 {
@@ -94,25 +89,17 @@ static void cut_conv(const cpu_compile *c, conv_args *a)
     const double work = 2.0 * (double)a->batch * (double)s->oc * (double)(s->oh * s->ow) *
                         (double)(s->ic / s->groups * s->kh * s->kw);
     const int64_t wanted = work < 200e3 || threads == 1 ? 1 : threads * 2;
-    const int64_t each = tiles(wanted, products);
+    const int64_t each = ftl_cpu_tiles(wanted, products);
     a->m_pieces = a->n_pieces = 1;
     if (a->is_depthwise) {
         a->m_pieces = each < s->oc ? each : s->oc;
         return;
     }
-    a->m_tiles = tiles(s->oc / s->groups, a->job.kernel.tile_m);
-    a->n_tiles = tiles(s->oh * s->ow, a->job.kernel.tile_n);
+    a->m_tiles = ftl_cpu_tiles(s->oc / s->groups, a->job.kernel.tile_m);
+    a->n_tiles = ftl_cpu_tiles(s->oh * s->ow, a->job.kernel.tile_n);
     a->n_pieces = each < a->n_tiles ? each : a->n_tiles;
-    const int64_t left = tiles(each, a->n_pieces);
+    const int64_t left = ftl_cpu_tiles(each, a->n_pieces);
     a->m_pieces = left < a->m_tiles ? left : a->m_tiles;
-}
-
-static void run_nothing(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch)
-{
-    (void)s;
-    (void)r;
-    (void)chunk;
-    (void)scratch;
 }
 
 static ftl_status prepare_conv(cpu_compile *c, const ftl_node *node)
@@ -121,8 +108,7 @@ static ftl_status prepare_conv(cpu_compile *c, const ftl_node *node)
                           *y = ftl_cpu_desc(c, node->out[0]);
     conv_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
-    if (ftl_desc_count_checked(y) == 0)
-        return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (ftl_desc_count_checked(y) == 0) return FTL_OK;
     a->job.kernel = c->device->gemm;
     a->job.shape = shape_of(x, w, y, &node->attr.conv);
     a->job.ending.ld_residual = y->dim[2] * y->dim[3];

@@ -40,30 +40,27 @@ typedef struct gemm_args {
     int32_t weight_layout;        /* of input 1                                   */
 } gemm_args;
 
-static int64_t tiles(int64_t size, int64_t tile)
-{
-    return (size + tile - 1) / tile;
-}
-
 /* Pieces for `threads`: columns first, since every piece of columns packs its rows again, unless
  * there are more rows of tiles than columns. */
 static grid cut_product(const cpu_compile *c, const ftl_gemm_job *job, int64_t batch)
 {
-    grid g = { .m_tiles = tiles(job->m, job->kernel.tile_m),
-               .n_tiles = tiles(job->n, job->kernel.tile_n),
+    grid g = { .m_tiles = ftl_cpu_tiles(job->m, job->kernel.tile_m),
+               .n_tiles = ftl_cpu_tiles(job->n, job->kernel.tile_n),
                .m_pieces = 1,
                .n_pieces = 1 };
     const double work = 2.0 * (double)job->m * (double)job->n * (double)(job->k + 1);
     const int64_t threads = c->program->n_threads;
     const int64_t wanted = work * (double)batch < 200e3 ? 1 : threads > 1 ? threads * 2 : 1;
-    const int64_t each = tiles(wanted, batch); /* pieces a product */
+    const int64_t each = ftl_cpu_tiles(wanted, batch); /* pieces a product */
     if (each <= 1) return g;
     if (g.n_tiles >= g.m_tiles) {
         g.n_pieces = each < g.n_tiles ? each : g.n_tiles;
-        g.m_pieces = tiles(each, g.n_pieces) < g.m_tiles ? tiles(each, g.n_pieces) : g.m_tiles;
+        g.m_pieces = ftl_cpu_tiles(each, g.n_pieces) < g.m_tiles ? ftl_cpu_tiles(each, g.n_pieces)
+                                                                 : g.m_tiles;
     } else {
         g.m_pieces = each < g.m_tiles ? each : g.m_tiles;
-        g.n_pieces = tiles(each, g.m_pieces) < g.n_tiles ? tiles(each, g.m_pieces) : g.n_tiles;
+        g.n_pieces = ftl_cpu_tiles(each, g.m_pieces) < g.n_tiles ? ftl_cpu_tiles(each, g.m_pieces)
+                                                                 : g.n_tiles;
     }
     return g;
 }
@@ -115,21 +112,13 @@ static ftl_status add_gemm(cpu_compile *c, const ftl_node *node, gemm_args *a)
                             scratch, 0);
 }
 
-static void run_nothing(const cpu_step *s, cpu_run *r, int64_t chunk, void *scratch)
-{
-    (void)s;
-    (void)r;
-    (void)chunk;
-    (void)scratch;
-}
-
 static ftl_status prepare_linear(cpu_compile *c, const ftl_node *node)
 {
     const ftl_tensor_desc *x = ftl_cpu_desc(c, node->in[0]), *w = ftl_cpu_desc(c, node->in[1]);
     gemm_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
     const int64_t rows = ftl_desc_span(x, 0, x->rank - 1);
-    if (rows == 0 || w->dim[0] == 0) return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (rows == 0 || w->dim[0] == 0) return FTL_OK;
     a->job = (ftl_gemm_job){ .kernel = c->device->gemm, .m = rows, .n = w->dim[0], .k = w->dim[1] };
     a->job.a = (ftl_gemm_operand){ .form = FTL_GEMM_ROWS, .ld = w->dim[1] };
     a->job.b = (ftl_gemm_operand){ .form = FTL_GEMM_COLUMNS, .ld = w->dim[1] };
@@ -148,8 +137,7 @@ static ftl_status prepare_matmul(cpu_compile *c, const ftl_node *node)
     const ftl_attr_matmul *t = &node->attr.matmul;
     gemm_args *a = ftl_cpu_args(c, sizeof *a);
     if (!a) return FTL_ENOMEM;
-    if (ftl_desc_count_checked(out) == 0)
-        return ftl_cpu_add_step(c, node, run_nothing, 1, NULL, 0, 0);
+    if (ftl_desc_count_checked(out) == 0) return FTL_OK;
     const int64_t m = out->dim[out->rank - 2], n = out->dim[out->rank - 1];
     const int64_t k = x->dim[x->rank - (t->trans_a ? 2 : 1)];
     a->job = (ftl_gemm_job){ .kernel = c->device->gemm, .m = m, .n = n, .k = k };
