@@ -11,7 +11,7 @@
 
 /* XLA's CPU compiler leaks some of its own. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void)
 {
     return "leak:xla_cpu_pjrt.so\n";
 }
