@@ -535,7 +535,11 @@ static ftl_status other_machine(planning *p, machine *m, const char *spelling, f
     *owned = NULL;
     if (!is_path) {
         FTL_TRY(ftl_catalogue_find(&chip, spelling));
-        const char *source = ftl_arena_printf(&p->box->arena, "data sheet: %s", chip->title);
+        ftl_rates rates;
+        FTL_TRY(ftl_rates_from_chip(&rates, chip)); /* FTL_EUNSUPPORTED: passed over */
+        const char *source =
+            ftl_arena_printf(&p->box->arena, "data sheet: %s%s", chip->title,
+                             chip->f32_flops_per_s > 0 ? "" : " (f16 peak, it states no f32)");
         *m = (machine){ .device = chip->name,
                         .name = chip->name,
                         .source = source ? source : "",
@@ -553,6 +557,32 @@ static ftl_status other_machine(planning *p, machine *m, const char *spelling, f
     return FTL_OK;
 }
 
+/* All that --on names, or this machine; those of which too little is known are passed over. */
+static ftl_status list_machines(planning *p, const char *device, machine *machines,
+                                ftl_profile **owned, int32_t *n_machines)
+{
+    const ftl_plan_options *o = p->options;
+    *n_machines = 0;
+    if (o->n_on <= 0) {
+        FTL_TRY(this_machine(p, &machines[0], device));
+        *n_machines = 1;
+        return FTL_OK;
+    }
+    for (int32_t i = 0; i < o->n_on; i++) {
+        machine *m = &machines[*n_machines];
+        const ftl_status s = strcmp(o->on[i], "here") == 0
+                                 ? this_machine(p, m, device)
+                                 : other_machine(p, m, o->on[i], &owned[i]);
+        if (s == FTL_OK) (*n_machines)++;
+        else if (s == FTL_EUNSUPPORTED) FTL_TRY(pass_over(p->box, o->on[i], ftl_error_text()));
+        else return s;
+    }
+    if (*n_machines == 0)
+        return ftl_fail(FTL_EUNSUPPORTED, "none of the machines can be priced: %s",
+                        p->box->plan.passed_over[p->box->plan.n_passed_over - 1].why);
+    return FTL_OK;
+}
+
 static ftl_status make_plan(planning *p)
 {
     const ftl_plan_options *o = p->options;
@@ -562,15 +592,13 @@ static ftl_status make_plan(planning *p)
     machine *machines = ftl_calloc((size_t)n, sizeof *machines);
     ftl_profile **owned = ftl_calloc((size_t)n, sizeof(ftl_profile *));
     ftl_status s = machines && owned ? FTL_OK : no_memory();
-    if (s == FTL_OK && o->n_on <= 0) s = this_machine(p, &machines[0], device);
-    for (int32_t i = 0; s == FTL_OK && i < o->n_on; i++)
-        s = strcmp(o->on[i], "here") == 0 ? this_machine(p, &machines[i], device)
-                                          : other_machine(p, &machines[i], o->on[i], &owned[i]);
-    if (s == FTL_OK) s = try_machines(p, machines, n);
+    int32_t n_machines = 0;
+    if (s == FTL_OK) s = list_machines(p, device, machines, owned, &n_machines);
+    if (s == FTL_OK) s = try_machines(p, machines, n_machines);
     if (s == FTL_OK) {
         find_baseline(p, &machines[0]);
         ftl_plan_rank(p->box);
-        s = describe_best(p, machines, n);
+        s = describe_best(p, machines, n_machines);
     }
     if (s == FTL_OK && p->box->plan.chosen < 0 && p->box->plan.n_candidates > 0 &&
         p->box->candidates[0].missing_bytes > 0)

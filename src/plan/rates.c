@@ -182,7 +182,6 @@ ftl_status ftl_rates_from_profile(ftl_rates *out, const ftl_profile *profile, ui
     if (out->step_s <= 0) out->step_s = 1e-6;
     if (out->run_s <= 0) out->run_s = 2e-6;
     take_efficiencies(out, profile, n_threads);
-    if (profile->is_quick || profile->is_disturbed) out->common_scatter *= 1.5;
     return FTL_OK;
 }
 

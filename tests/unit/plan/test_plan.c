@@ -176,6 +176,14 @@ static void chips_of_the_catalogue_are_ranked(void **s)
     ftl_plan_destroy(plan);
     ftl_model *model;
     assert_ok(ftl_model_open(&model, "@resnet50"));
+    /* The maker of this one states no bandwidth: the others are ranked all the same. */
+    const char *some[] = { "npu:ascend-910b", "gpu:h200" };
+    o.on = some;
+    o.n_on = 2;
+    assert_ok(ftl_plan_create(&plan, model, &o));
+    assert_int_equal(plan->n_candidates, 1);
+    assert_string_equal(plan->passed_over[plan->n_passed_over - 1].device, "npu:ascend-910b");
+    ftl_plan_destroy(plan);
     const char *wrong = "gpu:h20000";
     o.on = &wrong;
     o.n_on = 1;
