@@ -137,6 +137,12 @@ static void print_energy(char *out, size_t size, double joules)
     else ftl_text_rate(out, size, joules, "J");
 }
 
+/* In a table every column counts. */
+static const char *short_limit(const char *limit)
+{
+    return strcmp(limit, "memory bandwidth") == 0 ? "memory" : limit;
+}
+
 void ftl_cli_plan_candidates(const ftl_plan *plan, int most)
 {
     ftl_cli_table t;
@@ -163,7 +169,7 @@ void ftl_cli_plan_candidates(const ftl_plan *plan, int most)
         ftl_cli_cell(&t, "%s",
                      ftl_text_bytes(memory, sizeof memory, (double)c->predicted.memory_bytes));
         ftl_cli_cell(&t, "%s", energy);
-        ftl_cli_cell(&t, "%s", c->fits ? c->predicted.limit : c->reason);
+        ftl_cli_cell(&t, "%s", c->fits ? short_limit(c->predicted.limit) : c->reason);
     }
     ftl_cli_table_print(&t, stdout);
     if (plan->n_candidates > most)
